@@ -1,0 +1,189 @@
+// The embedded trace database: a folder of windows, each one append-only log of frames, with a
+// SQLite catalogue behind.
+//
+//   DB/  uuid  lock  catalogue.sqlite  w-0000000000000001.log  w-0000000000000002.log ...
+//
+// One Writer per database (a lock says so), any number of Readers in any processes, while it
+// writes. The append is the commit; the catalogue follows in the background, can be rebuilt from
+// the logs at any time, and readers also scan what it does not hold yet.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spanring/base/ids.hpp"
+#include "spanring/base/result.hpp"
+#include "spanring/codec/batch.hpp"
+#include "spanring/codec/span.hpp"
+#include "spanring/store/frame.hpp"
+
+namespace spanring::store {
+
+enum class Durability : std::uint8_t {
+    kInterval,  ///< fdatasync every sync_interval: power loss may cost that much, a process's death
+                ///< nothing
+    kCommit     ///< fdatasync before a commit returns
+};
+
+struct WriterOptions {
+    std::uint64_t window_bytes_max{256u << 20};
+    std::chrono::seconds window_age_max{3600};
+    std::uint64_t database_bytes_max{10ull << 30};  ///< retirement by size; never the newest window
+    std::chrono::seconds retention{7 * 24 * 3600};  ///< retirement by age
+    std::chrono::milliseconds sync_interval{100};
+    Durability durability{Durability::kInterval};
+    std::function<std::int64_t()>
+        now_ns{};  ///< realtime clock; empty: the system's. Injected by tests
+};
+
+/// Everything a starting consumer must know to go on where the last one stopped: the fold of the
+/// newest window.
+struct RecoveredState {
+    std::vector<InstanceDelta> instances;  ///< complete, of those not ended
+    codec::Batch open_spans;               ///< complete rows (appended details folded in)
+    std::vector<std::byte> deferred;
+    std::uint64_t tail_bytes_cut{0};  ///< of a torn frame at the end, cut off
+};
+
+class Writer {
+public:
+    /// Opens or creates the database at `path` and takes its lock. Cuts a torn tail.
+    /// Errors: kBusy (another writer; names its pid), kPermission, kNoSpace, kVersion, kCorrupt
+    /// (with the file and offset).
+    [[nodiscard]] static Result<std::unique_ptr<Writer>> open(const std::string& path,
+                                                              const WriterOptions& options);
+    virtual ~Writer() = default;
+
+    [[nodiscard]] virtual const RecoveredState& recovered() const noexcept = 0;
+
+    /// True: the next frame starts a window, so the caller must give a complete snapshot
+    /// (Frame::snapshot).
+    [[nodiscard]] virtual bool wants_snapshot() const noexcept = 0;
+
+    /// Appends the frame: once this returns it is committed, visible to every reader, and survives
+    /// the death of every process. Threads: one caller at a time. Errors: kNoSpace, kIo: nothing of
+    /// it is visible; the writer has closed the window and wants a snapshot next.
+    [[nodiscard]] virtual Result<std::uint64_t> commit(Frame frame,
+                                                       const FrameSummary& summary) = 0;
+
+    /// fdatasync of what is committed so far.
+    [[nodiscard]] virtual Result<void> sync() = 0;
+    /// Waits until the catalogue holds everything committed so far.
+    [[nodiscard]] virtual Result<void> index_now() = 0;
+    /// Unlinks windows over age or over size, never the newest. Returns how many. Also runs in the
+    /// background at every new window.
+    [[nodiscard]] virtual Result<std::uint64_t> retire() = 0;
+};
+
+/// Which spans: every given field must match. Strings are exact.
+struct SpanFilter {
+    std::optional<std::string> service;
+    std::optional<std::string> operation;
+    std::optional<std::int64_t> duration_ns_min;
+    std::optional<std::int64_t> duration_ns_max;
+    std::optional<std::int64_t> since_ns;  ///< start >= since
+    std::optional<std::int64_t> until_ns;  ///< start < until
+    std::vector<std::pair<std::string, std::string>>
+        attributes;  ///< key, value as text (integers in decimal, true/false)
+    bool errors_only{false};
+    std::optional<TraceId> trace_id;
+    [[nodiscard]] bool matches(const codec::Span& span) const;
+};
+
+struct TraceSummary {
+    TraceId trace_id;
+    bool trace_id_64{false};
+    std::string root_service;
+    std::string root_operation;
+    std::int64_t start_ns{0};
+    std::int64_t duration_ns{0};
+    std::uint64_t span_count{0};
+    std::uint64_t error_count{0};
+    std::vector<std::string> services;
+};
+
+struct OperationSummary {
+    std::string service;
+    std::string operation;
+    codec::SpanKind kind{codec::SpanKind::kUnset};
+    std::uint64_t count{0};
+    std::uint64_t error_count{0};
+};
+
+struct InstanceLosses {
+    InstanceId id;
+    std::uint32_t pid{0};
+    std::string process_name;
+    bool ended{false};
+    std::uint64_t spans{0};
+    std::uint64_t ends{0};
+    std::uint64_t details{0};
+};
+
+struct DatabaseStats {
+    std::uint64_t spans{0};
+    std::uint64_t bytes{0};  ///< all files
+    std::uint64_t windows{0};
+    std::uint64_t frames{0};
+    std::int64_t oldest_commit_ns{0};
+    std::int64_t newest_commit_ns{0};
+    std::vector<InstanceLosses> losses;
+};
+
+/// How a visit goes on. Also the hook for progress: `scanned`/`total` bytes are passed to the
+/// progress callback.
+using SpanVisitor = std::function<bool(const codec::Span&)>;  ///< false: stop
+using Progress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
+class Reader {
+public:
+    /// Opens the database read-only; needs no running consumer and no lock.
+    /// Errors: kNotFound ("no trace database at PATH; start one with `spanring up`"), kPermission,
+    /// kVersion.
+    [[nodiscard]] static Result<std::unique_ptr<Reader>> open(const std::string& path);
+    virtual ~Reader() = default;
+
+    /// Takes in what was committed since the last call. Every query sees the state of the last
+    /// refresh (open does one).
+    [[nodiscard]] virtual Result<void> refresh() = 0;
+
+    /// Visits every span that matches, windows and frames in commit order, then the spans that are
+    /// open now (unfinished). Frames that cannot match are skipped by the catalogue. A corrupt
+    /// frame is skipped, counted in `warnings()`, the visit goes on.
+    [[nodiscard]] virtual Result<void> visit(const SpanFilter& filter, const SpanVisitor& visitor,
+                                             const Progress& progress = {}) = 0;
+    /// Visits spans of frames committed after frame `after`; returns the newest frame number seen.
+    /// For `tail` and sinks.
+    [[nodiscard]] virtual Result<std::uint64_t> visit_after(std::uint64_t after,
+                                                            const SpanVisitor& visitor) = 0;
+    [[nodiscard]] virtual std::uint64_t newest_frame() const noexcept = 0;
+
+    /// All spans of a trace, by start. Errors: kNotFound.
+    [[nodiscard]] virtual Result<std::vector<codec::Span>> trace(const TraceId& id) = 0;
+    /// Traces with at least one matching span, newest first, at most `limit`; summaries are over
+    /// the whole trace.
+    [[nodiscard]] virtual Result<std::vector<TraceSummary>> traces(const SpanFilter& filter,
+                                                                   std::size_t limit) = 0;
+    [[nodiscard]] virtual Result<std::vector<std::string>> services() = 0;
+    [[nodiscard]] virtual Result<std::vector<OperationSummary>> operations(
+        const std::optional<std::string>& service) = 0;
+    [[nodiscard]] virtual Result<DatabaseStats> stats() = 0;
+    /// One line for each thing that was skipped: file, offset, cause.
+    [[nodiscard]] virtual const std::vector<std::string>& warnings() const noexcept = 0;
+};
+
+/// Rebuilds the catalogue of a closed database from its logs. Errors: kBusy while a writer holds
+/// it.
+[[nodiscard]] Result<void> rebuild_catalogue(const std::string& path,
+                                             const Progress& progress = {});
+
+/// Default database directory: SPANRING_DB, else $XDG_STATE_HOME/spanring/db, else
+/// ~/.local/state/spanring/db.
+[[nodiscard]] std::string default_database_path();
+
+}  // namespace spanring::store

@@ -1,0 +1,86 @@
+// A frame: what one turn of the consumer commits at once. Drained positions and data stand under
+// one checksum, so they cannot disagree: after any crash the database says exactly how far each
+// page of each ring has been read. Format: docs/format/frame.md. Threads: pure functions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "spanring/base/ids.hpp"
+#include "spanring/base/result.hpp"
+
+namespace spanring::store {
+
+/// How much of a page is in the database.
+struct PagePosition {
+    std::uint32_t page{0};
+    std::uint32_t generation{0};
+    std::uint32_t bytes{0};  ///< header included, as in the `stored` word
+    bool operator==(const PagePosition&) const = default;
+};
+
+/// What the assembler knows of one stream after the frame.
+struct StreamState {
+    std::uint32_t stream{0};
+    std::uint64_t next_ordinal{1};
+    std::uint64_t next_sequence{0};  ///< of the page that is to be read next, or is being read
+    std::vector<std::byte>
+        state;  ///< the stack and the item, opaque to the store (assembler's own format, versioned)
+    bool operator==(const StreamState&) const = default;
+};
+
+/// Losses of one stream: totals since the instance began, as its thread slot counts them.
+struct StreamLosses {
+    std::uint32_t stream{0};
+    std::uint64_t spans[4]{};  ///< by SPANRING_LOST_*
+    std::uint64_t ends[4]{};
+    std::uint64_t details[4]{};
+    bool operator==(const StreamLosses&) const = default;
+};
+
+/// Changes of one instance (one process's ring). In a snapshot frame: everything, not changes.
+struct InstanceDelta {
+    InstanceId id;
+    std::uint32_t pid{0};
+    std::string process_name;
+    bool ended{false};  ///< drained for good; forget it
+    std::vector<PagePosition> pages;
+    std::vector<std::uint32_t> pages_released;  ///< forget their positions
+    std::vector<StreamState> streams;
+    std::vector<StreamLosses> losses;
+    bool operator==(const InstanceDelta&) const = default;
+};
+
+struct Frame {
+    std::uint64_t number{0};       ///< set by the store's writer, consecutive over windows
+    std::int64_t committed_ns{0};  ///< realtime, set by the store's writer
+    bool snapshot{
+        false};  ///< the first of a window: `instances`, `open_spans` and `deferred` are complete
+    std::vector<InstanceDelta> instances;
+    std::vector<std::vector<std::byte>> batches;  ///< encoded codec::Batch each: finished spans
+    std::vector<std::byte> open_spans;  ///< encoded codec::Batch or empty: open spans that began or
+                                        ///< changed; native ids
+    std::vector<std::byte>
+        deferred;  ///< the assembler's held-back operations: replaces what the previous frame said
+    bool operator==(const Frame&) const = default;
+};
+
+/// Facts of the frame's spans that the catalogue wants without decoding the batches.
+struct FrameSummary {
+    std::uint64_t spans{0};
+    std::int64_t start_ns_min{0};
+    std::int64_t start_ns_max{0};
+};
+
+/// Returns the frame as bytes with its header and CRC-32C.
+[[nodiscard]] std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary);
+
+/// Returns the frame that starts at bytes[0]; *frame_bytes = its length. Trusts nothing.
+/// Errors: kCorrupt (also for a torn tail), kVersion.
+[[nodiscard]] Result<Frame> decode_frame(std::span<const std::byte> bytes,
+                                         std::size_t* frame_bytes);
+
+}  // namespace spanring::store
