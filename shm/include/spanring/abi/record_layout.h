@@ -130,8 +130,9 @@
     0x1u /* its begin was lost: there is no such span, but it is its children's parent */
 #define SPANRING_OPEN_SHARED 0x2u /* its context was handed on */
 
-#define SPANRING_REMOTE_TRACE_64 0x1u /* the trace id came as 64 bits: the first 8 bytes are zero \
-                                       */
+#define SPANRING_REMOTE_TRACE_64                                     \
+    0x1u /* the trace id came as 64 bits: the first 8 bytes are zero \
+          */
 
 #define SPANRING_IMPORT_TRACE_64 0x1u
 #define SPANRING_IMPORT_NO_START 0x2u
@@ -225,6 +226,14 @@ static inline uint32_t spanring_record_bytes(uint64_t head) {
         case SPANRING_REC_IMPORT_BEGIN: return 56;
         default: return 0;
     }
+}
+
+/* Returns whether this record is a tracepoint of its own (what G counts): a begin, end, event,
+ * import or detail; structure is not. */
+static inline int spanring_record_is_tracepoint(uint32_t kind) {
+    kind &= SPANRING_REC_DETAIL_MASK;
+    return (kind >= SPANRING_REC_BEGIN && kind <= SPANRING_REC_BEGIN_ASYNC) ||
+           kind == SPANRING_REC_IMPORT_BEGIN || kind >= SPANRING_REC_DETAIL_FIRST;
 }
 
 #endif

@@ -138,6 +138,15 @@ struct DatabaseStats {
 /// How a visit goes on. Also the hook for progress: `scanned`/`total` bytes are passed to the
 /// progress callback.
 using SpanVisitor = std::function<bool(const codec::Span&)>;  ///< false: stop
+/// One committed frame: what it is, and its finished spans, batch by batch.
+struct CommittedFrame {
+    std::uint64_t number{0};
+    std::int64_t committed_ns{0};
+    std::uint64_t tracepoints{0};  ///< drained into it, over all instances
+    std::uint64_t bytes{0};        ///< on disk
+    std::vector<codec::Batch> batches;
+};
+using FrameVisitor = std::function<bool(const CommittedFrame&)>;  ///< false: stop
 using Progress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 
 class Reader {

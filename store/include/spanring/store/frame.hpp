@@ -46,7 +46,9 @@ struct InstanceDelta {
     InstanceId id;
     std::uint32_t pid{0};
     std::string process_name;
-    bool ended{false};  ///< drained for good; forget it
+    bool ended{false};             ///< drained for good; forget it
+    std::uint64_t tracepoints{0};  ///< drained into this frame (spanring_record_is_tracepoint); in
+                                   ///< a snapshot too only new ones
     std::vector<PagePosition> pages;
     std::vector<std::uint32_t> pages_released;  ///< forget their positions
     std::vector<StreamState> streams;
