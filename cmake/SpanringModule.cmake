@@ -1,9 +1,11 @@
-# What every part shares: language level, warnings, sanitizers, and the two ways to declare something.
+# What every part shares: language level, warnings, sanitizers, and the ways to declare something:
+# spanring_library, spanring_test, spanring_fuzz, spanring_bench.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
@@ -21,23 +23,40 @@ set(SPANRING_SANITIZE "" CACHE STRING "address,undefined or thread or empty")
 find_package(Threads REQUIRED)
 
 add_library(spanring_flags INTERFACE)
-target_compile_options(spanring_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror=return-type)
+target_compile_options(spanring_flags INTERFACE
+                       -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+                       -Werror=return-type)
 if(SPANRING_SANITIZE)
-    target_compile_options(spanring_flags INTERFACE -fsanitize=${SPANRING_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_compile_options(spanring_flags INTERFACE -fsanitize=${SPANRING_SANITIZE}
+                           -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(spanring_flags INTERFACE -fsanitize=${SPANRING_SANITIZE})
 endif()
+if(SPANRING_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # g++ warns at every atomic_thread_fence; the ring's fences are each beside an atomic access
+    # that the sanitizer does see.
+    target_compile_options(spanring_flags INTERFACE -Wno-tsan)
+endif()
+if(SPANRING_FUZZ)
+    target_compile_options(spanring_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
-# spanring_library(codec SOURCES src/a.cpp ... LINK spanring_base ... PRIVATE_LINK lz4): static library spanring_codec with include/.
+# spanring_library(codec SOURCES src/a.cpp ... LINK spanring_base ... PRIVATE_LINK lz4):
+# static library spanring_codec with include/.
 function(spanring_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
     add_library(spanring_${name} STATIC ${ARG_SOURCES})
-    target_include_directories(spanring_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
-                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}> PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
+    target_include_directories(
+        spanring_${name}
+        PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
+               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+        PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src)
     target_link_libraries(spanring_${name} PUBLIC ${ARG_LINK} Threads::Threads
                           PRIVATE $<BUILD_INTERFACE:spanring_flags> ${ARG_PRIVATE_LINK})
 endfunction()
 
-# spanring_test(unit_codec SOURCES a_test.cpp ... LINK spanring_codec ... [LABELS long] [TIMEOUT 120]): a GoogleTest program, run by ctest.
+# spanring_test(unit_codec SOURCES a_test.cpp ... LINK spanring_codec ... [LABELS long]
+#               [TIMEOUT 120]): a GoogleTest program, run by ctest.
+# Labels with a meaning: long (only `tools/dev test-long`), no_sanitizer (not `test-san`).
 function(spanring_test name)
     cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
     if(NOT BUILD_TESTING)
@@ -45,10 +64,65 @@ function(spanring_test name)
     endif()
     find_package(GTest REQUIRED)
     add_executable(${name} ${ARG_SOURCES})
-    target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main spanring_flags)
+    target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main
+                                          spanring_flags)
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 120)
     endif()
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# spanring_fuzz(fuzz_batch SOURCES batch_fuzz.cpp LINK spanring_codec): a libFuzzer program; exists
+# with SPANRING_FUZZ only. Name it fuzz_...: `tools/dev fuzz` runs bin/fuzz_*.
+function(spanring_fuzz name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+    if(NOT SPANRING_FUZZ)
+        return()
+    endif()
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ${ARG_LINK} spanring_flags)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()
+
+# spanring_bench(bench_tracer SOURCES tracer_bench.cpp LINK spanring_producer): a Google Benchmark
+# program; exists with SPANRING_BENCH only. Name it bench_...: `tools/dev bench` runs bin/bench_*.
+function(spanring_bench name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+    if(NOT SPANRING_BENCH)
+        return()
+    endif()
+    find_package(benchmark REQUIRED)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ${ARG_LINK} benchmark::benchmark benchmark::benchmark_main
+                                          spanring_flags)
+endfunction()
+
+# spanring_programs(out_var part...): the executables declared in these parts' folders, tests
+# (which are declared from the same CMakeLists.txt but live under tests/) left out.
+function(spanring_programs out_var)
+    set(found)
+    set(todo)
+    foreach(part IN LISTS ARGN)
+        if(EXISTS ${CMAKE_SOURCE_DIR}/${part}/CMakeLists.txt AND part IN_LIST SPANRING_PARTS)
+            list(APPEND todo ${CMAKE_SOURCE_DIR}/${part})
+        endif()
+    endforeach()
+    while(todo)
+        list(POP_FRONT todo folder)
+        string(FIND "${folder}" "${CMAKE_SOURCE_DIR}/tests" in_tests)
+        if(in_tests EQUAL 0)
+            continue()
+        endif()
+        get_directory_property(children DIRECTORY ${folder} SUBDIRECTORIES)
+        list(APPEND todo ${children})
+        get_directory_property(targets DIRECTORY ${folder} BUILDSYSTEM_TARGETS)
+        foreach(target IN LISTS targets)
+            get_target_property(type ${target} TYPE)
+            if(type STREQUAL "EXECUTABLE")
+                list(APPEND found ${target})
+            endif()
+        endforeach()
+    endwhile()
+    set(${out_var} ${found} PARENT_SCOPE)
 endfunction()
