@@ -170,12 +170,16 @@ public:
     /// For `tail` and sinks.
     [[nodiscard]] virtual Result<std::uint64_t> visit_after(std::uint64_t after,
                                                             const SpanVisitor& visitor) = 0;
+    /// As visit_after, but frame by frame, with what the frame says of itself. For `top` and sinks
+    /// that send batches on.
+    [[nodiscard]] virtual Result<std::uint64_t> visit_frames_after(std::uint64_t after,
+                                                                   const FrameVisitor& visitor) = 0;
     [[nodiscard]] virtual std::uint64_t newest_frame() const noexcept = 0;
 
     /// All spans of a trace, by start. Errors: kNotFound.
     [[nodiscard]] virtual Result<std::vector<codec::Span>> trace(const TraceId& id) = 0;
-    /// Traces with at least one matching span, newest first, at most `limit`; summaries are over
-    /// the whole trace.
+    /// The `limit` traces with the latest matching spans, newest start first; summaries are over
+    /// the whole trace, matching or not.
     [[nodiscard]] virtual Result<std::vector<TraceSummary>> traces(const SpanFilter& filter,
                                                                    std::size_t limit) = 0;
     [[nodiscard]] virtual Result<std::vector<std::string>> services() = 0;
@@ -190,6 +194,22 @@ public:
 /// it.
 [[nodiscard]] Result<void> rebuild_catalogue(const std::string& path,
                                              const Progress& progress = {});
+
+/// What a look at every byte of every window found.
+struct CheckReport {
+    std::uint64_t windows{0};
+    std::uint64_t frames_good{0};
+    std::uint64_t frames_bad{
+        0};  ///< runs of bytes that are no frame, or a batch that cannot be read
+    std::uint64_t spans{0};
+    std::uint64_t bytes{0};
+    std::uint64_t tail_bytes{0};        ///< of a torn frame at the end of the newest window
+    std::vector<std::string> problems;  ///< file, offset, cause
+};
+
+/// Reads every frame and every batch; changes nothing; may run beside a writer. Errors: as
+/// Reader::open.
+[[nodiscard]] Result<CheckReport> check(const std::string& path, const Progress& progress = {});
 
 /// Default database directory: SPANRING_DB, else $XDG_STATE_HOME/spanring/db, else
 /// ~/.local/state/spanring/db.
