@@ -143,7 +143,9 @@ struct CommittedFrame {
     std::uint64_t number{0};
     std::int64_t committed_ns{0};
     std::uint64_t tracepoints{0};  ///< drained into it, over all instances
-    std::uint64_t bytes{0};        ///< on disk
+    /// The same per instance (only those with any): `spanring top` shows G of each process.
+    std::vector<std::pair<InstanceId, std::uint64_t>> instance_tracepoints;
+    std::uint64_t bytes{0};  ///< on disk
     std::vector<codec::Batch> batches;
 };
 using FrameVisitor = std::function<bool(const CommittedFrame&)>;  ///< false: stop
