@@ -1,0 +1,87 @@
+// From a producer's clock ticks to nanoseconds.
+//
+// A TickClock keeps anchors (ticks, monotonic, realtime), taken by the consumer, and between them a
+// piecewise linear, never falling function ticks -> monotonic ns. A new anchor changes the future
+// only: what was converted stays as it was, so begin and end of a span never disagree. Realtime is
+// monotonic + an offset that changes only when the wall clock is stepped. Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace spanring::consumer {
+
+struct ClockReading {
+    std::uint64_t ticks{0};
+    std::int64_t mono_ns{0};
+    std::int64_t real_ns{0};
+};
+
+/// Reads all three clocks as nearly at once as possible. Injected by tests.
+using ClockSource = std::function<ClockReading()>;
+
+/// Returns the source of the host's counter (SPANRING_CLOCK_TSC) or of CLOCK_MONOTONIC
+/// (SPANRING_CLOCK_MONOTONIC).
+[[nodiscard]] ClockSource system_clock_source(std::uint32_t clock_kind);
+
+class TickClock {
+public:
+    /// One straight piece: valid from `ticks` up to (not including) `ticks_end`.
+    struct Piece {
+        std::uint64_t ticks{0};
+        std::uint64_t ticks_end{~std::uint64_t{0}};
+        std::int64_t mono_ns{0};
+        std::uint64_t ns_per_tick{std::uint64_t{1} << 32};  ///< 32.32 fixed point
+        /// Monotonic ns of `at`; before the piece's begin it is extrapolated.
+        [[nodiscard]] std::int64_t mono_at(std::uint64_t at) const noexcept;
+        [[nodiscard]] bool holds(std::uint64_t at) const noexcept {
+            return at >= ticks && at < ticks_end;
+        }
+    };
+
+    /// Takes two readings, at least `calibration_ns` apart for a counter, to learn its rate.
+    TickClock(std::uint32_t clock_kind, ClockSource source,
+              std::int64_t calibration_ns = kCalibrationNs);
+
+    /// Takes an anchor: corrects the rate from here on and notices a stepped wall clock.
+    void anchor();
+    /// True if the last anchor is older than the interval at which one should be taken.
+    [[nodiscard]] bool anchor_due(std::int64_t now_mono_ns) const noexcept {
+        return now_mono_ns - last_.mono_ns >= kAnchorIntervalNs;
+    }
+
+    [[nodiscard]] const Piece& piece_at(std::uint64_t ticks) const noexcept;
+    [[nodiscard]] std::int64_t mono_at(std::uint64_t ticks) const noexcept {
+        return piece_at(ticks).mono_at(ticks);
+    }
+    /// realtime = monotonic + this, as of the last anchor.
+    [[nodiscard]] std::int64_t real_offset_ns() const noexcept { return real_offset_ns_; }
+    /// How often counter and clock did not fit together (virtual machine moved, counter reset).
+    [[nodiscard]] std::uint64_t breaks() const noexcept { return breaks_; }
+
+    /// Two reads of the clocks are some 50 ns uncertain: over 10 ms that is 10 ppm, which the
+    /// first anchors then reduce.
+    static constexpr std::int64_t kCalibrationNs = 10'000'000;
+    static constexpr std::int64_t kAnchorIntervalNs = 1'000'000'000;
+    /// Above the uncertainty of a read that was interrupted between two clocks, below any step
+    /// that somebody would notice.
+    static constexpr std::int64_t kStepNs = 100'000;
+    /// An invariant counter drifts by some ppm; 10 ms within an anchor interval is another clock.
+    static constexpr std::int64_t kBreakNs = 10'000'000;
+    static constexpr std::size_t kPiecesMax = 64;
+
+private:
+    [[nodiscard]] ClockReading best_reading() const;
+    void append(const Piece& piece);
+
+    std::uint32_t kind_;
+    ClockSource source_;
+    ClockReading first_;
+    ClockReading last_;
+    std::vector<Piece> pieces_;
+    std::int64_t real_offset_ns_{0};
+    std::uint64_t breaks_{0};
+};
+
+}  // namespace spanring::consumer

@@ -1,0 +1,151 @@
+#include "spanring/consumer/clock.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "spanring/abi/segment_layout.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <x86intrin.h>
+#endif
+
+namespace spanring::consumer {
+namespace {
+
+__extension__ typedef unsigned __int128 Wide;
+
+std::int64_t now_ns(clockid_t clock) noexcept {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+std::uint64_t counter() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    return __rdtsc();
+#else
+    return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
+#endif
+}
+
+std::uint64_t rate_of(std::int64_t ns, std::uint64_t ticks) noexcept {
+    if (ns <= 0 || ticks == 0) return std::uint64_t{1} << 32;
+    const Wide rate = (static_cast<Wide>(ns) << 32) / ticks;
+    // A rate beyond 2^20 ns a tick (below 1 kHz) is no clock that can time a tracepoint.
+    return static_cast<std::uint64_t>(std::min<Wide>(rate, Wide{1} << 52));
+}
+
+}  // namespace
+
+ClockSource system_clock_source(std::uint32_t clock_kind) {
+    const bool is_counter = clock_kind == SPANRING_CLOCK_TSC;
+    return [is_counter] {
+        ClockReading r;
+        r.mono_ns = now_ns(CLOCK_MONOTONIC);
+        r.ticks = is_counter ? counter() : static_cast<std::uint64_t>(r.mono_ns);
+        r.real_ns = now_ns(CLOCK_REALTIME);
+        // The three reads are not one: the middle of the outer two belongs to the counter's.
+        const std::int64_t again = now_ns(CLOCK_MONOTONIC);
+        const std::int64_t lag = again - r.mono_ns;
+        r.real_ns -= lag / 2;
+        return r;
+    };
+}
+
+std::int64_t TickClock::Piece::mono_at(std::uint64_t at) const noexcept {
+    const bool after = at >= ticks;
+    const std::uint64_t distance = after ? at - ticks : ticks - at;
+    const Wide ns = (static_cast<Wide>(distance) * ns_per_tick) >> 32;
+    // Ticks come from a producer and may be anything: 2^61 ns, 73 years either way, still adds up.
+    const auto bounded =
+        static_cast<std::int64_t>(std::min<Wide>(ns, static_cast<Wide>(1) << 61));
+    return after ? mono_ns + bounded : mono_ns - bounded;
+}
+
+TickClock::TickClock(std::uint32_t clock_kind, ClockSource source, std::int64_t calibration_ns)
+    : kind_(clock_kind), source_(std::move(source)) {
+    first_ = best_reading();
+    last_ = first_;
+    Piece piece{.ticks = first_.ticks, .mono_ns = first_.mono_ns};
+    if (kind_ == SPANRING_CLOCK_TSC) {
+        while (last_.mono_ns - first_.mono_ns < calibration_ns) {
+            const timespec pause{0, 1'000'000};
+            nanosleep(&pause, nullptr);
+            last_ = best_reading();
+        }
+        piece.ns_per_tick = rate_of(last_.mono_ns - first_.mono_ns, last_.ticks - first_.ticks);
+    }
+    real_offset_ns_ = last_.real_ns - last_.mono_ns;
+    pieces_.push_back(piece);
+}
+
+ClockReading TickClock::best_reading() const {
+    // An interrupt between the clocks shows as a realtime offset that two reads do not share.
+    ClockReading a = source_();
+    for (int tries = 0; tries < 3; ++tries) {
+        const ClockReading b = source_();
+        const std::int64_t jitter = (b.real_ns - b.mono_ns) - (a.real_ns - a.mono_ns);
+        if (std::llabs(jitter) < 500) return b;
+        a = b;
+    }
+    return a;
+}
+
+const TickClock::Piece& TickClock::piece_at(std::uint64_t ticks) const noexcept {
+    for (auto p = pieces_.rbegin(); p != pieces_.rend(); ++p) {
+        if (ticks >= p->ticks) return *p;
+    }
+    return pieces_.front();
+}
+
+void TickClock::anchor() {
+    const ClockReading now = best_reading();
+    const std::int64_t offset = now.real_ns - now.mono_ns;
+    if (std::llabs(offset - real_offset_ns_) >= kStepNs) real_offset_ns_ = offset;
+    if (kind_ != SPANRING_CLOCK_TSC) {
+        last_ = now;
+        return;
+    }
+    const Piece& current = pieces_.back();
+    if (now.ticks <= last_.ticks || now.mono_ns <= last_.mono_ns) {
+        // The counter went back: another counter from here on, with the rate known so far.
+        if (now.ticks < last_.ticks) {
+            ++breaks_;
+            const std::uint64_t rate = current.ns_per_tick;
+            pieces_.clear();
+            pieces_.push_back({.ticks = now.ticks, .mono_ns = now.mono_ns, .ns_per_tick = rate});
+            first_ = last_ = now;
+        }
+        return;
+    }
+    const std::int64_t predicted = current.mono_at(now.ticks);
+    const std::int64_t error = now.mono_ns - predicted;
+    if (std::llabs(error) >= kBreakNs) {
+        ++breaks_;
+        const std::uint64_t rate = rate_of(now.mono_ns - last_.mono_ns, now.ticks - last_.ticks);
+        // Never back in time: a jump forward is taken, a jump back is waited out by the next slope.
+        append({.ticks = now.ticks,
+                .mono_ns = std::max(now.mono_ns, predicted),
+                .ns_per_tick = rate});
+        first_ = now;
+        last_ = now;
+        return;
+    }
+    // The long-term rate, bent so that the present error is gone at the next anchor.
+    const std::uint64_t rate = rate_of(now.mono_ns - first_.mono_ns, now.ticks - first_.ticks);
+    const double bend = 1.0 + static_cast<double>(error) / static_cast<double>(kAnchorIntervalNs);
+    append({.ticks = now.ticks,
+            .mono_ns = predicted,
+            .ns_per_tick = static_cast<std::uint64_t>(static_cast<double>(rate) * bend)});
+    last_ = now;
+}
+
+void TickClock::append(const Piece& piece) {
+    pieces_.back().ticks_end = piece.ticks;
+    if (pieces_.size() == kPiecesMax) pieces_.erase(pieces_.begin());
+    pieces_.push_back(piece);
+}
+
+}  // namespace spanring::consumer
