@@ -53,7 +53,8 @@ typedef struct spanring_segment_header {
     uint32_t policy;
     uint64_t resource_offset;
     uint64_t resource_bytes_max;
-    uint64_t string_index_offset; /* uint32_t per string: offset of its entry in the string data */
+    uint64_t string_index_offset; /* uint32_t per string: offset of its entry in the string data;
+                                     string 0 is the empty one and always there */
     uint64_t string_data_offset;  /* entry: uint32_t bytes, then the bytes */
     uint64_t string_data_bytes_max;
     uint64_t slot_offset;
@@ -77,8 +78,9 @@ typedef struct spanring_segment_header {
     uint32_t string_data_bytes;
     uint32_t slots_declared;
     uint32_t pages_declared;
-    uint32_t closed; /* 1: the process has ended its tracing in good order */
-    uint8_t reserved_2[104];
+    uint32_t closed;     /* 1: the process has ended its tracing in good order */
+    uint32_t membarrier; /* 1: registered for GLOBAL_EXPEDITED; 0: the consumer polls instead */
+    uint8_t reserved_2[100];
 
     uint64_t claim_next; /* index of the next page to try, modulo pages_declared */
     uint8_t reserved_3[120];
@@ -134,7 +136,8 @@ SPANRING_ABI_FIELD(spanring_segment_header, string_data_bytes, 520);
 SPANRING_ABI_FIELD(spanring_segment_header, slots_declared, 524);
 SPANRING_ABI_FIELD(spanring_segment_header, pages_declared, 528);
 SPANRING_ABI_FIELD(spanring_segment_header, closed, 532);
-SPANRING_ABI_FIELD(spanring_segment_header, reserved_2, 536);
+SPANRING_ABI_FIELD(spanring_segment_header, membarrier, 536);
+SPANRING_ABI_FIELD(spanring_segment_header, reserved_2, 540);
 SPANRING_ABI_FIELD(spanring_segment_header, claim_next, 640);
 SPANRING_ABI_FIELD(spanring_segment_header, reserved_3, 648);
 SPANRING_ABI_FIELD(spanring_segment_header, released_count, 768);

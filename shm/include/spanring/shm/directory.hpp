@@ -1,0 +1,127 @@
+// The ring directory: where the control page, the doorbell, the consumer's lock and the segments of
+// all producers lie. Everything is opened relative to one checked descriptor, and no link is
+// followed.
+//
+// Any thread; not async-signal-safe (it may allocate); never on the hot path.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "spanring/abi/control_layout.h"
+#include "spanring/base/ids.hpp"
+#include "spanring/base/mapping.hpp"
+#include "spanring/base/result.hpp"
+#include "spanring/base/unique_fd.hpp"
+
+namespace spanring::shm {
+
+/// Bytes of all segments of a directory up to which producers may reserve while no consumer runs,
+/// if the control page names no other: 16 processes with full rings of the default size.
+inline constexpr std::uint64_t kDirectoryBytesMaxDefault = std::uint64_t{256} << 20;
+
+/// SPANRING_DIR, else /run/spanring if it exists, else /dev/shm/spanring-UID.
+[[nodiscard]] std::string default_ring_directory();
+
+/// What the consumer tells the producers. Zero: the producer's default.
+struct ControlSettings {
+    std::uint64_t ring_bytes_max{0};
+    std::uint64_t directory_bytes_max{0};
+    std::uint32_t page_bytes{0};
+    std::uint32_t policy_allowed_mask{1U << SPANRING_POLICY_DROP};
+    std::uint64_t block_ns_max{0};
+};
+
+/// The control page as mapped here. Producers map it for reading; the setters need kReadWrite.
+class ControlPage {
+public:
+    ControlPage() = default;
+    explicit ControlPage(Mapping mapping) noexcept : mapping_(std::move(mapping)) {}
+
+    [[nodiscard]] bool valid() const noexcept { return mapping_.valid(); }
+    /// The word that every tracepoint loads.
+    [[nodiscard]] const std::uint32_t* flags_word() const noexcept { return &page()->flags; }
+    [[nodiscard]] std::uint32_t flags() const noexcept;
+    [[nodiscard]] bool enabled() const noexcept { return (flags() & SPANRING_FLAG_ENABLED) != 0; }
+    [[nodiscard]] Key128 host_key() const noexcept;
+    [[nodiscard]] Key128 boot_id() const noexcept;
+    /// What the consumer has set, clamped to what is possible: a producer trusts no word of it.
+    [[nodiscard]] ControlSettings settings() const noexcept;
+
+    // ---- consumer ----
+    void set_enabled(bool enabled) noexcept;
+    void set_waiting(bool waiting) noexcept;
+    /// Writes the settings and bumps the configuration epoch.
+    void set_settings(const ControlSettings& settings) noexcept;
+
+    /// Hands the mapping over to who keeps it for the life of the process.
+    [[nodiscard]] spanring_control* release() noexcept {
+        return static_cast<spanring_control*>(mapping_.release());
+    }
+
+private:
+    [[nodiscard]] spanring_control* page() const noexcept {
+        return mapping_.as<spanring_control>();
+    }
+    Mapping mapping_;
+};
+
+/// Held by the one consumer of a directory for its life; released by destruction or death.
+class ConsumerLock {
+public:
+    explicit ConsumerLock(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+    ConsumerLock(ConsumerLock&&) = default;
+    ConsumerLock& operator=(ConsumerLock&&) = default;
+    ~ConsumerLock();
+
+private:
+    UniqueFd fd_;
+};
+
+class RingDirectory {
+public:
+    enum class Create { kNo, kYes };
+
+    /// Opens (kYes: makes, mode 0700, if it is missing) the directory.
+    /// Errors: kNotFound; kPermission: not ours, nor root's, or not reachable; kInvalidArgument:
+    /// not a directory, a symbolic link.
+    static Result<RingDirectory> open(std::string path, Create create);
+
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+    /// Maps the control page; creates it, disabled, if it is missing and the directory is ours (or
+    /// we are root). Errors: kUnavailable: missing, and not ours to make; kVersion, kCorrupt,
+    /// kPermission: not what this library may trust.
+    [[nodiscard]] Result<ControlPage> map_control(Mapping::Access access) const;
+    /// Maps the doorbell for reading and writing; creation and errors as map_control.
+    [[nodiscard]] Result<Mapping> map_doorbell() const;
+
+    /// Returns the pid of the running consumer, 0 if there is none, -1 if it is in another pid
+    /// namespace. Does not allocate unless it fails.
+    [[nodiscard]] Result<pid_t> consumer_pid() const;
+    /// Becomes the consumer. Errors: kBusy, naming the pid of the other one.
+    [[nodiscard]] Result<ConsumerLock> lock_consumer() const;
+
+    /// Bytes of memory that the segments of all processes take. Does not allocate unless it fails.
+    [[nodiscard]] Result<std::uint64_t> segment_bytes() const;
+    /// Returns whether a producer may reserve `more` bytes: while a consumer runs, or below `cap`.
+    [[nodiscard]] bool may_reserve(std::uint64_t more, std::uint64_t cap) const noexcept;
+    /// File names of all segments, sorted.
+    [[nodiscard]] Result<std::vector<std::string>> segments() const;
+    /// Removes half-made files of producers that died while they made them. For the consumer.
+    void remove_leftovers() const noexcept;
+
+private:
+    RingDirectory(UniqueFd fd, std::string path, uid_t owner) noexcept
+        : fd_(std::move(fd)), path_(std::move(path)), owner_(owner) {}
+
+    UniqueFd fd_;
+    std::string path_;
+    uid_t owner_{0};
+};
+
+}  // namespace spanring::shm
