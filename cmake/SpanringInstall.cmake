@@ -7,12 +7,13 @@
 include(CMakePackageConfigHelpers)
 
 if(TARGET spanring_producer)
-    add_library(spanring STATIC $<TARGET_OBJECTS:spanring_base> $<TARGET_OBJECTS:spanring_shm>
-                                $<TARGET_OBJECTS:spanring_producer>)
+    add_library(spanring_tracer STATIC
+                $<TARGET_OBJECTS:spanring_base> $<TARGET_OBJECTS:spanring_shm>
+                $<TARGET_OBJECTS:spanring_producer>)
     # A target made of object files only has no language of its own.
-    set_target_properties(spanring PROPERTIES LINKER_LANGUAGE CXX)
+    set_target_properties(spanring_tracer PROPERTIES LINKER_LANGUAGE CXX OUTPUT_NAME spanring)
 
-    install(FILES $<TARGET_FILE:spanring> DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(FILES $<TARGET_FILE:spanring_tracer> DESTINATION ${CMAKE_INSTALL_LIBDIR})
     foreach(part producer shm base)
         install(DIRECTORY ${CMAKE_SOURCE_DIR}/${part}/include/
                 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
