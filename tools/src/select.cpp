@@ -1,0 +1,103 @@
+#include "select.hpp"
+
+#include <fmt/format.h>
+
+#include "term.hpp"
+
+namespace spanring::tools {
+namespace {
+
+constexpr std::size_t kWarningsShown = 5;  // one broken disk block can make thousands
+
+// Applies `parse` to a flag that may be absent; an error names the flag.
+template <typename Parse>
+Result<std::optional<std::int64_t>> optional_flag(const char* flag, const std::string& text,
+                                                  const Parse& parse) {
+    if (text.empty()) return std::optional<std::int64_t>();
+    auto value = parse(text);
+    if (!value) return std::move(value).error().in(flag);
+    return std::optional<std::int64_t>(*value);
+}
+
+}  // namespace
+
+void add_selection(CLI::App& command, Selection& selection) {
+    constexpr const char* kGroup = "Which spans";
+    const auto option = [&](const char* name, std::string& target, const char* type,
+                            const char* what) {
+        command.add_option(name, target, what)->type_name(type)->group(kGroup);
+    };
+    option("-s,--service", selection.service, "NAME", "Of this service");
+    option("-o,--operation", selection.operation, "NAME", "With this name");
+    option("--min", selection.duration_min, "TIME", "At least this long (1.5ms, 2s)");
+    option("--max", selection.duration_max, "TIME", "At most this long");
+    option("--since", selection.since, "TIME", "Started since (15m ago, or a date, RFC 3339)");
+    option("--until", selection.until, "TIME", "Started before");
+    command
+        .add_option("-a,--attribute", selection.attributes,
+                    "With this attribute (may be repeated: all must match)")
+        ->type_name("KEY=VALUE")
+        ->group(kGroup);
+    command.add_flag("-e,--error", selection.errors, "With an error")->group(kGroup);
+}
+
+Result<store::SpanFilter> to_filter(const Selection& selection, std::int64_t now_ns) {
+    store::SpanFilter filter;
+    if (!selection.service.empty()) filter.service = selection.service;
+    if (!selection.operation.empty()) filter.operation = selection.operation;
+    filter.errors_only = selection.errors;
+
+    const auto time = [now_ns](const std::string& text) { return parse_time(text, now_ns); };
+    const auto duration = [](const std::string& text) { return parse_duration(text); };
+    auto shortest = optional_flag("--min", selection.duration_min, duration);
+    if (!shortest) return std::move(shortest).error();
+    auto longest = optional_flag("--max", selection.duration_max, duration);
+    if (!longest) return std::move(longest).error();
+    auto since = optional_flag("--since", selection.since, time);
+    if (!since) return std::move(since).error();
+    auto until = optional_flag("--until", selection.until, time);
+    if (!until) return std::move(until).error();
+    filter.duration_ns_min = *shortest;
+    filter.duration_ns_max = *longest;
+    filter.since_ns = *since;
+    filter.until_ns = *until;
+
+    for (const std::string& pair : selection.attributes) {
+        const std::size_t equals = pair.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            return Error{ErrorCode::kInvalidArgument,
+                         fmt::format("--attribute: '{}' has no '='; give KEY=VALUE", pair)};
+        }
+        filter.attributes.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+    }
+    return filter;
+}
+
+Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options) {
+    auto path = database_path(options);
+    if (!path) return std::move(path).error();
+    return store::Reader::open(*path);
+}
+
+void remark_warnings(const store::Reader& reader, const GlobalOptions& options) {
+    if (options.quiet) return;
+    const auto& warnings = reader.warnings();
+    for (std::size_t i = 0; i < warnings.size() && i < kWarningsShown; ++i) {
+        remark("skipped: " + warnings[i]);
+    }
+    if (warnings.size() > kWarningsShown) {
+        remark(fmt::format("skipped: {} more; `spanring fsck` lists them all",
+                           warnings.size() - kWarningsShown));
+    }
+}
+
+Result<TraceId> parse_trace_id(const std::string& text) {
+    TraceId id;
+    if (from_hex(text, &id) && id.valid()) return id;
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("'{}' is no trace id; give 32 (or 16) hex digits, as `spanring "
+                             "traces` shows them",
+                             text)};
+}
+
+}  // namespace spanring::tools

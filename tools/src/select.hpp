@@ -1,0 +1,43 @@
+// Which spans: the filter flags that `traces`, `export` and `tail` share, and opening the database
+// that they ask. Threads: the main thread only.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "spanring/store/database.hpp"
+
+namespace spanring::tools {
+
+/// The flags as the user typed them.
+struct Selection {
+    std::string service;
+    std::string operation;
+    std::string duration_min;
+    std::string duration_max;
+    std::string since;
+    std::string until;
+    std::vector<std::string> attributes;
+    bool errors{false};
+};
+
+/// Adds --service, --operation, --min, --max, --since, --until, --attribute, --error.
+void add_selection(CLI::App& command, Selection& selection);
+
+/// Returns the filter that the flags describe. `now_ns`: what relative times count from.
+/// Errors: kInvalidArgument, naming the flag.
+[[nodiscard]] Result<store::SpanFilter> to_filter(const Selection& selection, std::int64_t now_ns);
+
+/// Opens the database that the options name.
+[[nodiscard]] Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options);
+
+/// Says on stderr what the reader had to skip.
+void remark_warnings(const store::Reader& reader, const GlobalOptions& options);
+
+/// Returns the id that `text` spells in 32 or 16 hex digits. Errors: kInvalidArgument.
+[[nodiscard]] Result<TraceId> parse_trace_id(const std::string& text);
+
+}  // namespace spanring::tools
