@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from rules_layout import MAY_INCLUDE, part_of
 from source import load
 
-# Where each part's public headers lie; `abi` and the reader's side share a folder with shm.
-INCLUDE = {part: f"{part.split('/')[0]}/include" for part in MAY_INCLUDE}
+# Where each part's public headers lie; `abi` shares a folder with shm.
+INCLUDE = {part: f"{part}/include" for part in MAY_INCLUDE}
 INCLUDE["abi"] = INCLUDE["shm"]
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 CXX = ("-x", "c++", "-std=c++20")

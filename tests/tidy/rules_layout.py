@@ -12,9 +12,9 @@ MAY_INCLUDE = {
     "shm/mapping": {"shm", "abi", "base"},
     "producer": {"shm", "abi", "base"},
     "codec": {"abi", "base"},
-    "store": {"codec", "base"},
+    "store": {"codec", "abi", "base"},
     "consumer": {"shm", "shm/mapping", "abi", "codec", "store", "base"},
-    "gateway": {"store", "codec", "producer", "base"},
+    "gateway": {"store", "codec", "abi", "producer", "base"},
     "tools": {"shm", "shm/mapping", "abi", "producer", "codec", "store", "base"},
     # An instrumented application sees the tracer and nothing else.
     "examples": {"producer"},
