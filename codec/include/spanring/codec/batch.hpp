@@ -10,10 +10,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "spanring/base/ids.hpp"
@@ -53,7 +54,7 @@ struct RowFlag {
     };
 };
 
-/// One span, ids of everything local to the batch. 80 bytes.
+/// One span, ids of everything local to the batch. 88 bytes.
 struct Row {
     std::uint64_t trace_high{0};  ///< native: instance number (of the trace's first span, maybe of
                                   ///< another process's instance)
@@ -96,10 +97,15 @@ public:
 
     /// Returns the number of `text` in this batch, adding it if new.
     StringId intern(std::string_view text);
-    [[nodiscard]] std::string_view string(StringId id) const noexcept { return strings_[id]; }
-    [[nodiscard]] std::size_t string_count() const noexcept { return strings_.size(); }
+    /// The view is valid until the next intern().
+    [[nodiscard]] std::string_view string(StringId id) const noexcept {
+        const std::size_t begin = id == 0 ? 0 : string_ends_[id - 1];
+        return std::string_view(text_).substr(begin, string_ends_[id] - begin);
+    }
+    [[nodiscard]] std::size_t string_count() const noexcept { return string_ends_.size(); }
 
-    /// Resources are detail records of attributes; equal bytes get the same number.
+    /// Resources are detail records of attributes, without a target; equal bytes get the same
+    /// number.
     ResourceId intern_resource(std::span<const std::byte> attribute_records);
     [[nodiscard]] std::span<const std::byte> resource(ResourceId id) const noexcept;
     [[nodiscard]] std::size_t resource_count() const noexcept { return resources_.size(); }
@@ -131,11 +137,22 @@ public:
     [[nodiscard]] bool empty() const noexcept { return rows.empty(); }
 
 private:
-    std::vector<std::string> strings_;
-    std::unordered_map<std::string, StringId> string_numbers_;
+    friend class BatchDecoder;  // fills the tables without looking for equal entries
+
+    [[nodiscard]] std::size_t slot_of(std::string_view text) const noexcept;
+    void index_strings();
+    [[nodiscard]] Result<std::shared_ptr<const Attributes>> resource_attributes(
+        ResourceId id) const;
+
+    // Strings end to end; string 0 is empty. A reader never needs the index: it is built by the
+    // first intern().
+    std::string text_;
+    std::vector<std::size_t> string_ends_;
+    std::vector<StringId> string_slots_;  // open addressing, a power of two, 0: free
     std::vector<std::vector<std::byte>> resources_;
     std::vector<std::pair<StringId, StringId>> scopes_;
     std::vector<Instance> instances_;
+    mutable std::vector<std::shared_ptr<const Attributes>> resource_cache_;  // by ResourceId
 };
 
 /// Returns the batch as bytes: columns, each LZ4 or raw, with a checksum (docs/format/batch.md).

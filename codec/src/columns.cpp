@@ -1,0 +1,129 @@
+#include "columns.hpp"
+
+#include "integers.hpp"
+#include "spanring/abi/record_layout.h"
+
+namespace spanring::codec {
+namespace {
+
+constexpr std::size_t kLinkBytes = 24;
+constexpr std::size_t kCountsOfDropped = 3;
+
+std::uint32_t kind_of(std::uint32_t kind_and_target) noexcept {
+    return kind_and_target & SPANRING_REC_DETAIL_MASK;
+}
+
+std::uint64_t load8(std::span<const std::byte> bytes) noexcept {
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data(), 8);
+    return word;
+}
+
+void put_record(std::vector<std::byte>* out, Head head, std::uint32_t low,
+                std::span<const std::byte> body) {
+    const std::size_t at = out->size();
+    const std::uint64_t word = (static_cast<std::uint64_t>(low) << 32) | head;
+    out->resize(at + 8 + ((body.size() + 7) & ~std::size_t{7}));
+    std::memcpy(out->data() + at, &word, 8);
+    if (!body.empty()) std::memcpy(out->data() + at + 8, body.data(), body.size());
+}
+
+}  // namespace
+
+bool head_is_storable(Head head) noexcept {
+    const std::uint32_t target = kind_with_target(head) & SPANRING_TARGET_MASK;
+    const std::uint32_t kind = kind_of(kind_with_target(head));
+    if (target == SPANRING_TARGET_MASK) return false;
+    switch (kind) {
+        case SPANRING_REC_STATUS: return id_of(head) <= SPANRING_STATUS_ERROR;
+        case SPANRING_REC_EVENT_AT:
+        case SPANRING_REC_LINK:
+        case SPANRING_REC_TRACESTATE:
+        case SPANRING_REC_DROPPED: return true;
+        default: return kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY;
+    }
+}
+
+bool head_names_string(Head head) noexcept {
+    const std::uint32_t kind = kind_of(kind_with_target(head));
+    return kind <= SPANRING_REC_ATTR_STRING_ARRAY || kind == SPANRING_REC_EVENT_AT;
+}
+
+void ColumnWriter::add(const Detail& detail, std::int64_t span_start_ns) {
+    switch (detail.kind) {
+        case SPANRING_REC_ATTR_BOOL: words_.push_back(detail.low != 0 ? 1 : 0); return;
+        case SPANRING_REC_ATTR_INT:
+        case SPANRING_REC_ATTR_DOUBLE: words_.push_back(load8(detail.body)); return;
+        case SPANRING_REC_EVENT_AT:
+            words_.push_back(
+                zigzag(load8(detail.body) - static_cast<std::uint64_t>(span_start_ns)));
+            return;
+        case SPANRING_REC_DROPPED: {
+            const std::uint64_t rest = load8(detail.body);
+            words_.insert(words_.end(), {detail.low, rest & 0xffffffffu, rest >> 32});
+            return;
+        }
+        case SPANRING_REC_LINK: words_.push_back(detail.low); break;
+        default: words_.push_back(detail.body.size()); break;
+    }
+    put_bytes(bytes_, detail.body);
+}
+
+void ColumnWriter::put(Buffer& out) const {
+    if (kind_of(kind_) == SPANRING_REC_ATTR_DOUBLE) {
+        put_plain(out, words_);
+    } else {
+        put_integers(out, words_);
+    }
+    put_bytes(out, bytes_);
+}
+
+bool ColumnReader::read(std::span<const std::byte> content, Buffer&& owned) {
+    owned_ = std::move(owned);
+    const std::uint32_t kind = kind_of(kind_with_target(head_));
+    const bool is_counts = kind == SPANRING_REC_DROPPED;
+    ByteReader in(content);
+    if (!get_integers(in, expected_ * (is_counts ? kCountsOfDropped : 1), &words_)) return false;
+    std::uint64_t body_bytes = 0;
+    if (kind == SPANRING_REC_LINK) {
+        body_bytes = expected_ * kLinkBytes;
+    } else if (spanring_record_has_payload(kind) != 0) {
+        for (const std::uint64_t length : words_) {
+            if (length > SPANRING_SPAN_BYTES_MAX - 8) return false;
+            body_bytes += length;
+        }
+    }
+    bytes_ = in.bytes(body_bytes);
+    return in.finished();
+}
+
+void ColumnReader::next(std::int64_t span_start_ns, std::vector<std::byte>* details) {
+    const std::uint32_t kind = kind_of(kind_with_target(head_));
+    const std::uint64_t word = words_[next_word_++];
+    const auto put_word = [&](std::uint32_t low, std::uint64_t body) {
+        put_record(details, head_, low, std::as_bytes(std::span(&body, 1)));
+    };
+    switch (kind) {
+        case SPANRING_REC_ATTR_BOOL:
+            put_record(details, head_, static_cast<std::uint32_t>(word & 1), {});
+            return;
+        case SPANRING_REC_ATTR_INT:
+        case SPANRING_REC_ATTR_DOUBLE: put_word(0, word); return;
+        case SPANRING_REC_EVENT_AT:
+            put_word(0, unzigzag(word) + static_cast<std::uint64_t>(span_start_ns));
+            return;
+        case SPANRING_REC_DROPPED: {
+            const std::uint64_t events = words_[next_word_++];
+            const std::uint64_t links = words_[next_word_++];
+            put_word(static_cast<std::uint32_t>(word), (events & 0xffffffffu) | (links << 32));
+            return;
+        }
+        default: break;
+    }
+    const std::size_t body_bytes = kind == SPANRING_REC_LINK ? kLinkBytes : word;
+    put_record(details, head_, static_cast<std::uint32_t>(word),
+               bytes_.subspan(next_byte_, body_bytes));
+    next_byte_ += body_bytes;
+}
+
+}  // namespace spanring::codec

@@ -1,0 +1,73 @@
+// Columns of detail values: one for each (kind + target, id) that occurs in a batch. A record's
+// head is in the shape of its span; the column holds what differs from span to span.
+//
+//   bool               integers: 0 or 1
+//   int                integers
+//   double             plain integers: the bits
+//   event with a time  integers: zigzag difference to the start of its span
+//   dropped counts     integers: attributes, events, links, attributes, ...
+//   link               integers: flags; then 24 bytes of ids each
+//   payload            integers: lengths; then the bytes, unpadded
+//
+// Threads: plain objects.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bytes.hpp"
+#include "spanring/codec/details.hpp"
+
+namespace spanring::codec {
+
+/// The lower half of a record's head: kind with target, and id.
+using Head = std::uint32_t;
+constexpr Head head_of(const Detail& d) noexcept {
+    return d.kind | d.target | (d.id << 8);
+}
+constexpr std::uint32_t kind_with_target(Head head) noexcept {
+    return head & 0xffu;
+}
+constexpr std::uint32_t id_of(Head head) noexcept {
+    return head >> 8;
+}
+/// Returns whether records with this head may stand in a batch.
+[[nodiscard]] bool head_is_storable(Head head) noexcept;
+/// Returns whether the id of this head is the number of a string.
+[[nodiscard]] bool head_names_string(Head head) noexcept;
+
+class ColumnWriter {
+public:
+    explicit ColumnWriter(Head head) noexcept : kind_(kind_with_target(head)) {}
+    void add(const Detail& detail, std::int64_t span_start_ns);
+    void put(Buffer& out) const;
+
+private:
+    std::uint32_t kind_;
+    std::vector<std::uint64_t> words_;
+    Buffer bytes_;
+};
+
+class ColumnReader {
+public:
+    explicit ColumnReader(Head head) noexcept : head_(head) {}
+    /// Announces one more value; the number of values is the sum of these calls.
+    void expect(std::uint64_t values) noexcept { expected_ += values; }
+    /// Reads the column. Returns false if `content` is not exactly the expected values.
+    [[nodiscard]] bool read(std::span<const std::byte> content, Buffer&& owned);
+    /// Appends the next record to `details`. Call at most as often as expected.
+    void next(std::int64_t span_start_ns, std::vector<std::byte>* details);
+
+private:
+    Head head_;
+    std::uint64_t expected_{0};
+    std::size_t next_word_{0};
+    std::size_t next_byte_{0};
+    std::vector<std::uint64_t> words_;
+    std::span<const std::byte> bytes_;
+    Buffer owned_;  // what bytes_ lies in, if it was compressed
+};
+
+}  // namespace spanring::codec

@@ -1,0 +1,234 @@
+// Batch -> bytes. The steps follow the sections of docs/format/batch.md.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "integers.hpp"
+#include "row_columns.hpp"
+#include "row_order.hpp"
+#include "sections.hpp"
+#include "shapes.hpp"
+#include "spanring/abi/record_layout.h"
+#include "spanring/codec/batch.hpp"
+
+namespace spanring::codec {
+namespace {
+
+// New numbers for the entries that are used, in their old order; 0 stays 0.
+class Renumbering {
+public:
+    explicit Renumbering(std::size_t count) : number_(count, 0) {}
+    void use(std::uint32_t id) noexcept { number_[id] = id != 0 ? 1 : 0; }
+    void number() noexcept {
+        std::uint32_t next = 1;
+        for (std::size_t id = 1; id < number_.size(); ++id) {
+            if (number_[id] != 0) number_[id] = next++;
+        }
+        used_ = next - 1;
+    }
+    [[nodiscard]] std::uint32_t operator[](std::uint32_t id) const noexcept { return number_[id]; }
+    [[nodiscard]] std::uint32_t used() const noexcept { return used_; }
+    /// Calls `f(id)` for each used one.
+    template <typename F>
+    void for_each(F&& f) const {
+        for (std::uint32_t id = 1; id < number_.size(); ++id) {
+            if (number_[id] != 0) f(id);
+        }
+    }
+
+private:
+    std::vector<std::uint32_t> number_;
+    std::uint32_t used_{0};
+};
+
+Error invalid(const std::string& what) {
+    return Error{ErrorCode::kInvalidArgument, "batch: " + what};
+}
+
+class BatchEncoder {
+public:
+    explicit BatchEncoder(const Batch& batch)
+        : batch_(batch),
+          shapes_(batch),
+          strings_(batch.string_count()),
+          resources_(batch.resource_count()),
+          scopes_(batch.scope_count()),
+          instances_(batch.instance_count() + 1) {}
+
+    Result<Buffer> encode() {
+        const std::size_t row_count = batch_.rows.size();
+        if (row_count > kBatchSpansLimit) return invalid("more than 65,536 rows");
+        if (batch_.details.size() > kBatchBytesMax) return invalid("more than 256 MiB of details");
+        if (batch_.string_count() > SPANRING_STRINGS_MAX) return invalid("too many strings");
+        order_ = order_rows(batch_.rows);
+        auto shaped = find_shapes();
+        if (!shaped) return std::move(shaped).error();
+        auto numbered = renumber();
+        if (!numbered) return std::move(numbered).error();
+
+        put_strings();
+        put_tables();
+        put_shapes();
+        put_rows();
+        put_columns();
+        if (out_.content_bytes() > kBatchBytesMax) return invalid("more than 256 MiB of columns");
+        return out_.finish(row_count);
+    }
+
+private:
+    Result<void> find_shapes() {
+        rows_.reserve(order_.rows.size());
+        shape_of_.reserve(order_.rows.size());
+        for (const std::uint32_t i : order_.rows) {
+            auto shape = shapes_.add(batch_.rows[i]);
+            if (!shape) return std::move(shape).error().in("row " + std::to_string(i));
+            shape_of_.push_back(*shape);
+            rows_.push_back(&batch_.rows[i]);
+        }
+        return {};
+    }
+
+    Result<void> renumber() {
+        for (const Shape& shape : shapes_.list().shapes) {
+            strings_.use(shape.fields.name);
+            resources_.use(shape.fields.resource);
+            scopes_.use(shape.fields.scope);
+            instances_.use(shape.fields.instance);
+        }
+        for (const Head head : shapes_.list().heads) {
+            if (head_names_string(head)) strings_.use(id_of(head));
+        }
+        resources_.number();
+        scopes_.number();
+        instances_.number();
+        scopes_.for_each([&](ScopeId id) {
+            strings_.use(batch_.scope(id).first);
+            strings_.use(batch_.scope(id).second);
+        });
+        bool resources_valid = true;
+        resources_.for_each([&](ResourceId id) { resources_valid &= use_keys_of(id); });
+        if (!resources_valid) return invalid("a resource does not parse");
+        strings_.number();
+        return {};
+    }
+
+    bool use_keys_of(ResourceId id) {
+        DetailReader reader(batch_.resource(id));
+        for (Detail detail; reader.next(&detail);) {
+            if (detail.kind > SPANRING_REC_ATTR_STRING_ARRAY) return false;
+            if (detail.id >= batch_.string_count()) return false;
+            strings_.use(detail.id);
+        }
+        return reader.ok();
+    }
+
+    void put_strings() {
+        std::vector<std::uint64_t> lengths;
+        Buffer text;
+        strings_.for_each([&](StringId id) {
+            lengths.push_back(batch_.string(id).size());
+            put_text(text, batch_.string(id));
+        });
+        Buffer section;
+        put_varint(section, lengths.size());
+        put_integers(section, lengths);
+        put_bytes(section, text);
+        out_.add(SectionId::kStrings, section);
+    }
+
+    void put_tables() {
+        Buffer section;
+        put_varint(section, instances_.used());
+        instances_.for_each([&](InstanceIndex index) {
+            const Instance& instance = batch_.instance(index);
+            put_fixed(section, instance.id.bytes);
+            put_fixed(section, instance.host_key);
+            put_fixed(section, instance.span_key);
+        });
+        put_varint(section, resources_.used());
+        resources_.for_each([&](ResourceId id) {
+            Buffer records;
+            DetailWriter writer(records);
+            DetailReader reader(batch_.resource(id));
+            for (Detail d; reader.next(&d);) {
+                writer.raw(d.kind, strings_[d.id], d.low, d.body);
+            }
+            put_varint(section, records.size());
+            put_bytes(section, records);
+        });
+        put_varint(section, scopes_.used());
+        scopes_.for_each([&](ScopeId id) {
+            put_varint(section, strings_[batch_.scope(id).first]);
+            put_varint(section, strings_[batch_.scope(id).second]);
+        });
+        out_.add(SectionId::kTables, section);
+    }
+
+    void put_shapes() {
+        const ShapeList& list = shapes_.list();
+        Buffer section;
+        put_varint(section, list.shapes.size());
+        for (const Shape& shape : list.shapes) {
+            const ShapeFields& f = shape.fields;
+            put_varint(section, strings_[f.name]);
+            put_varint(section, f.flags);
+            put_varint(section, f.kind);
+            put_varint(section, f.status);
+            put_varint(section, f.trace_flags);
+            put_varint(section, resources_[f.resource]);
+            put_varint(section, scopes_[f.scope]);
+            put_varint(section, instances_[f.instance]);
+            put_varint(section, shape.head_count);
+            for (const Head head : list.heads_of(shape)) {
+                section.push_back(static_cast<std::byte>(kind_with_target(head)));
+                put_varint(section, head_names_string(head) ? strings_[id_of(head)] : id_of(head));
+            }
+        }
+        out_.add(SectionId::kShapes, section);
+    }
+
+    void put_rows() {
+        const StoredRows rows{rows_, order_.trace_sizes, shape_of_, shapes_.list().shapes.size()};
+        Buffer section;
+        const auto add = [&](SectionId id, auto&& put) {
+            section.clear();
+            put(section);
+            out_.add(id, section);
+        };
+        add(SectionId::kTraces, [&](Buffer& out) { put_traces(out, rows, batch_); });
+        add(SectionId::kShapeOfRow, [&](Buffer& out) { put_plain(out, shape_of_); });
+        add(SectionId::kSpans, [&](Buffer& out) { put_spans(out, rows); });
+        add(SectionId::kParents, [&](Buffer& out) { put_parents(out, rows); });
+        add(SectionId::kStarts, [&](Buffer& out) { put_starts(out, rows); });
+        add(SectionId::kDurations, [&](Buffer& out) { put_durations(out, rows); });
+    }
+
+    void put_columns() {
+        auto id = static_cast<std::uint32_t>(SectionId::kColumnFirst);
+        Buffer section;
+        for (const ColumnWriter& column : shapes_.columns()) {
+            section.clear();
+            column.put(section);
+            out_.add(static_cast<SectionId>(id++), section);
+        }
+    }
+
+    const Batch& batch_;
+    ShapeWriter shapes_;
+    Renumbering strings_;
+    Renumbering resources_;
+    Renumbering scopes_;
+    Renumbering instances_;
+    RowOrder order_;
+    std::vector<const Row*> rows_;
+    std::vector<std::uint64_t> shape_of_;
+    SectionWriter out_;
+};
+
+}  // namespace
+
+Result<std::vector<std::byte>> encode(const Batch& batch) {
+    return BatchEncoder(batch).encode();
+}
+
+}  // namespace spanring::codec

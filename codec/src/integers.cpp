@@ -1,0 +1,206 @@
+#include "integers.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace spanring::codec {
+namespace {
+
+using Block = std::span<const std::uint64_t>;
+
+struct Packing {
+    std::uint64_t base{0};
+    unsigned width{0};
+    std::size_t cost_bytes{0};  // estimated: exceptions counted at 1.5 bytes and their bits / 7
+};
+
+// Chooses the width of a block: walking down from the widest value, each step saves one bit of
+// every value and adds the values of that length to the exceptions.
+Packing choose_packing(Block block) {
+    const auto [low, high] = std::minmax_element(block.begin(), block.end());
+    Packing best{.base = *low, .width = static_cast<unsigned>(std::bit_width(*high - *low))};
+    best.cost_bytes = (block.size() * best.width + 7) / 8;
+    if (best.width == 0) return best;
+
+    std::array<std::uint16_t, 65> lengths{};
+    for (const std::uint64_t v : block) {
+        ++lengths[static_cast<std::size_t>(std::bit_width(v - best.base))];
+    }
+    std::size_t exceptions = 0;
+    std::size_t exception_bits = 0;
+    for (unsigned width = best.width; width-- > 0;) {
+        exceptions += lengths[width + 1];
+        exception_bits += exceptions;
+        const std::size_t cost =
+            (block.size() * width + 7) / 8 + exceptions * 3 / 2 + exception_bits / 7;
+        if (cost < best.cost_bytes) {
+            best.cost_bytes = cost;
+            best.width = width;
+        }
+    }
+    return best;
+}
+
+std::size_t packed_bytes(std::span<const std::uint64_t> values) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < values.size(); i += kBlockValues) {
+        const auto block = values.subspan(i, std::min(kBlockValues, values.size() - i));
+        const Packing p = choose_packing(block);
+        total += 3 + static_cast<std::size_t>(std::bit_width(p.base)) / 7 + p.cost_bytes;
+    }
+    return total;
+}
+
+constexpr std::uint64_t mask_of(unsigned width) noexcept {
+    return width == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << width) - 1;
+}
+
+void put_bits(Buffer& out, Block block, const Packing& packing) {
+    std::uint64_t word = 0;
+    unsigned have = 0;
+    const std::size_t begin = out.size();
+    for (const std::uint64_t v : block) {
+        const std::uint64_t bits = (v - packing.base) & mask_of(packing.width);
+        word |= bits << have;
+        if (have + packing.width >= 64) {
+            put_fixed(out, word);
+            word = have == 0 ? 0 : bits >> (64 - have);
+            have = have + packing.width - 64;
+        } else {
+            have += packing.width;
+        }
+    }
+    put_fixed(out, word);
+    out.resize(begin + (block.size() * packing.width + 7) / 8);
+}
+
+void put_block(Buffer& out, Block block) {
+    const Packing packing = choose_packing(block);
+    std::array<std::uint8_t, kBlockValues> positions;
+    std::size_t exceptions = 0;
+    for (std::size_t i = 0; i < block.size() && packing.width < 64; ++i) {
+        if (((block[i] - packing.base) >> packing.width) != 0) {
+            positions[exceptions++] = static_cast<std::uint8_t>(i);
+        }
+    }
+    out.push_back(static_cast<std::byte>(packing.width));
+    out.push_back(static_cast<std::byte>(exceptions));
+    put_varint(out, packing.base);
+    if (packing.width > 0) put_bits(out, block, packing);
+    put_bytes(out, std::as_bytes(std::span(positions.data(), exceptions)));
+    for (std::size_t i = 0; i < exceptions; ++i) {
+        put_varint(out, (block[positions[i]] - packing.base) >> packing.width);
+    }
+}
+
+void put_packed(Buffer& out, IntegerTag tag, std::span<const std::uint64_t> values) {
+    out.push_back(static_cast<std::byte>(tag));
+    for (std::size_t i = 0; i < values.size(); i += kBlockValues) {
+        put_block(out, values.subspan(i, std::min(kBlockValues, values.size() - i)));
+    }
+}
+
+void get_bits(std::span<const std::byte> bits, std::uint64_t base, unsigned width,
+              std::span<std::uint64_t> out) {
+    // Padded, so that each value can be fetched with one load of 8 bytes and one more byte.
+    std::array<std::byte, kBlockValues * 8 + 16> padded;
+    std::copy(bits.begin(), bits.end(), padded.begin());
+    std::fill_n(padded.begin() + static_cast<std::ptrdiff_t>(bits.size()), 16, std::byte{0});
+    std::size_t bit = 0;
+    for (std::uint64_t& value : out) {
+        const std::byte* at = padded.data() + bit / 8;
+        const unsigned shift = bit % 8;
+        std::uint64_t word;
+        std::memcpy(&word, at, 8);
+        word >>= shift;
+        if (shift + width > 64) word |= std::to_integer<std::uint64_t>(at[8]) << (64 - shift);
+        value = base + (word & mask_of(width));
+        bit += width;
+    }
+}
+
+bool get_block(ByteReader& in, std::span<std::uint64_t> out) {
+    const auto width = in.fixed<std::uint8_t>();
+    const auto exceptions = in.fixed<std::uint8_t>();
+    const std::uint64_t base = in.varint();
+    if (width > 64 || exceptions > out.size() || (width == 64 && exceptions > 0)) in.fail();
+    const auto bits = in.bytes((out.size() * width + 7) / 8);
+    const auto positions = in.bytes(exceptions);
+    if (!in.ok()) return false;
+    get_bits(bits, base, width, out);
+    for (const std::byte position : positions) {
+        const auto i = std::to_integer<std::size_t>(position);
+        const std::uint64_t high = in.varint();
+        if (!in.ok() || i >= out.size()) {
+            in.fail();
+            return false;
+        }
+        out[i] += high << width;
+    }
+    return true;
+}
+
+bool get_plain(ByteReader& in, std::span<std::uint64_t> out) {
+    const auto width = in.fixed<std::uint8_t>();
+    if (width != 1 && width != 2 && width != 4 && width != 8) in.fail();
+    const auto words = in.bytes(out.size() * width);
+    if (!in.ok()) return false;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        out[i] = 0;
+        std::memcpy(&out[i], words.data() + i * width, width);
+    }
+    return true;
+}
+
+}  // namespace
+
+void put_integers(Buffer& out, std::span<const std::uint64_t> values) {
+    std::vector<std::uint64_t> deltas(values.size());
+    std::uint64_t before = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        deltas[i] = zigzag(values[i] - before);
+        before = values[i];
+    }
+    if (packed_bytes(deltas) < packed_bytes(values)) {
+        put_packed(out, IntegerTag::kDelta, deltas);
+    } else {
+        put_packed(out, IntegerTag::kPacked, values);
+    }
+}
+
+void put_plain(Buffer& out, std::span<const std::uint64_t> values) {
+    std::uint64_t all = 0;
+    for (const std::uint64_t v : values) all |= v;
+    const std::size_t width = all < (1u << 8) ? 1 : all < (1u << 16) ? 2 : all >> 32 == 0 ? 4 : 8;
+    out.push_back(static_cast<std::byte>(IntegerTag::kPlain));
+    out.push_back(static_cast<std::byte>(width));
+    std::size_t at = out.size();
+    out.resize(at + values.size() * width);
+    for (const std::uint64_t v : values) {
+        std::memcpy(out.data() + at, &v, width);
+        at += width;
+    }
+}
+
+bool get_integers(ByteReader& in, std::size_t count, std::vector<std::uint64_t>* values) {
+    values->resize(count);
+    const auto tag = static_cast<IntegerTag>(in.fixed<std::uint8_t>());
+    if (!in.ok()) return false;
+    if (tag == IntegerTag::kPlain) return get_plain(in, *values);
+    if (tag != IntegerTag::kPacked && tag != IntegerTag::kDelta) {
+        in.fail();
+        return false;
+    }
+    const std::span<std::uint64_t> all(*values);
+    for (std::size_t i = 0; i < count; i += kBlockValues) {
+        if (!get_block(in, all.subspan(i, std::min(kBlockValues, count - i)))) return false;
+    }
+    if (tag == IntegerTag::kDelta) {
+        std::uint64_t before = 0;
+        for (std::uint64_t& v : all) v = before += unzigzag(v);
+    }
+    return true;
+}
+
+}  // namespace spanring::codec

@@ -1,0 +1,457 @@
+#include "row_columns.hpp"
+
+#include <algorithm>
+
+#include "integers.hpp"
+#include "number_table.hpp"
+
+namespace spanring::codec {
+namespace {
+
+using Words = std::vector<std::uint64_t>;
+
+bool has(const Row& row, std::uint32_t flag) noexcept {
+    return (row.flags & flag) != 0;
+}
+
+// How a trace's id is written.
+enum TraceMode : std::uint64_t {
+    kRootIsFirst = 0,  // native, and its first row is the span that it is named after
+    kNative = 1,       // instance number from a dictionary, key as an integer
+    kForeign64 = 2,    // the lower 8 bytes; the upper ones are zero
+    kForeign128 = 3,
+};
+
+TraceMode mode_of(const Row& first, const Batch& batch) noexcept {
+    if (!has(first, RowFlag::kNativeTrace)) {
+        return first.trace_high == 0 ? kForeign64 : kForeign128;
+    }
+    const bool root_is_first = has(first, RowFlag::kNativeSpan) && first.span == first.trace_low &&
+                               first.trace_high == batch.instance(first.instance).id.number();
+    return root_is_first ? kRootIsFirst : kNative;
+}
+
+// Row positions ordered by shape (stable): the times of one call site are alike, so that blocks of
+// them pack well.
+std::vector<std::uint32_t> positions_by_shape(std::span<const std::uint64_t> shape_of,
+                                              std::size_t shape_count) {
+    std::vector<std::uint32_t> next(shape_count + 1, 0);
+    for (const std::uint64_t shape : shape_of) ++next[shape + 1];
+    for (std::size_t s = 1; s < next.size(); ++s) next[s] += next[s - 1];
+    std::vector<std::uint32_t> positions(shape_of.size());
+    for (std::size_t i = 0; i < shape_of.size(); ++i) {
+        positions[next[shape_of[i]]++] = static_cast<std::uint32_t>(i);
+    }
+    return positions;
+}
+
+// What the next span of a stream is expected to be: the one after the last.
+class OrdinalPredictor {
+public:
+    explicit OrdinalPredictor(std::size_t rows) : numbers_(rows) {}
+
+    /// Returns the last ordinal of this stream, to be updated by the caller.
+    std::uint64_t& last(InstanceIndex instance, std::uint32_t stream) {
+        const std::uint64_t key = std::uint64_t{instance} << 32 | stream;
+        if (!streams_.empty() && streams_[recent_].key == key) return streams_[recent_].ordinal;
+        std::uint32_t& slot =
+            numbers_.slot(mix(key), [&](std::uint32_t n) { return streams_[n].key == key; });
+        if (slot == NumberTable::kFree) {
+            slot = static_cast<std::uint32_t>(streams_.size());
+            streams_.push_back({key, 0});
+        }
+        recent_ = slot;
+        return streams_[slot].ordinal;
+    }
+
+private:
+    struct Stream {
+        std::uint64_t key;
+        std::uint64_t ordinal;
+    };
+    NumberTable numbers_;
+    std::vector<Stream> streams_;
+    std::size_t recent_{0};
+};
+
+// Codes of the parent column: 0 a root, 1 explicit, then the distance to the parent's row within
+// the trace: 2d when it stands d rows before, 2d + 1 when it stands d rows after.
+constexpr std::uint64_t kRootCode = 0;
+constexpr std::uint64_t kExplicitCode = 1;
+
+// Finds the row of a trace that holds a span.
+class ParentFinder {
+public:
+    static constexpr std::size_t kNone = ~std::size_t{0};
+    // Up to here a scan of adjacent words beats hashing.
+    static constexpr std::size_t kScannedMax = 48;
+
+    explicit ParentFinder(std::span<const Row* const> rows) {
+        spans_.reserve(rows.size());
+        for (const Row* row : rows) spans_.push_back(row->span);
+    }
+
+    void enter(std::size_t begin, std::size_t end) {
+        begin_ = begin;
+        end_ = end;
+        last_parent_ = 0;
+        if (end - begin <= kScannedMax) return;
+        table_ = NumberTable(end - begin);
+        for (std::size_t i = begin; i < end; ++i) {
+            std::uint32_t& slot = slot_of(spans_[i]);
+            if (slot == NumberTable::kFree) slot = static_cast<std::uint32_t>(i);
+        }
+    }
+
+    /// Returns the position of a row of this trace other than `child` with that span, or kNone.
+    std::size_t find(std::size_t child, std::uint64_t parent) {
+        if (parent != last_parent_ || found_ == child) {
+            found_ = end_ - begin_ <= kScannedMax ? scan(child, parent) : look_up(child, parent);
+            last_parent_ = parent;
+        }
+        return found_;
+    }
+
+private:
+    std::uint32_t& slot_of(std::uint64_t span) {
+        return table_.slot(mix(span), [&](std::uint32_t i) { return spans_[i] == span; });
+    }
+    std::size_t scan(std::size_t child, std::uint64_t parent) const noexcept {
+        for (std::size_t i = child; i-- > begin_;) {
+            if (spans_[i] == parent) return i;
+        }
+        for (std::size_t i = child + 1; i < end_; ++i) {
+            if (spans_[i] == parent) return i;
+        }
+        return kNone;
+    }
+    std::size_t look_up(std::size_t child, std::uint64_t parent) {
+        const std::uint32_t slot = slot_of(parent);
+        return slot == NumberTable::kFree || slot == child ? kNone : slot;
+    }
+
+    std::vector<std::uint64_t> spans_;
+    NumberTable table_{0};
+    std::size_t begin_{0};
+    std::size_t end_{0};
+    std::uint64_t last_parent_{0};
+    std::size_t found_{kNone};
+};
+
+std::uint64_t parent_code(std::size_t child, std::size_t parent) noexcept {
+    return parent < child ? 2 * (child - parent) : 2 * (parent - child) + 1;
+}
+
+// Calls `first(i)` for the first row of each trace that has a start, and `other(i, before)` for
+// the further ones, `before` being the one before it; in the stored order.
+template <typename Rows, typename Started, typename First, typename Other>
+void for_each_start(const Rows& trace_sizes, Started&& started, First&& first, Other&& other) {
+    constexpr std::size_t kNone = ~std::size_t{0};
+    std::size_t i = 0;
+    for (const std::uint32_t size : trace_sizes) {
+        std::size_t before = kNone;
+        for (const std::size_t end = i + size; i < end; ++i) {
+            if (!started(i)) continue;
+            if (before == kNone) {
+                first(i);
+            } else {
+                other(i, before);
+            }
+            before = i;
+        }
+    }
+}
+
+bool get_raw_words(ByteReader& in, std::size_t count, Words* words) {
+    words->resize(count);
+    const auto bytes = in.bytes(count * 8);
+    if (in.ok() && count > 0) std::memcpy(words->data(), bytes.data(), bytes.size());
+    return in.ok();
+}
+
+void put_raw_words(Buffer& out, const Words& words) {
+    put_bytes(out, std::as_bytes(std::span(words)));
+}
+
+}  // namespace
+
+void put_traces(Buffer& out, const StoredRows& in, const Batch& batch) {
+    Words modes, highs, high_numbers, keys, raw;
+    std::size_t begin = 0;
+    for (const std::uint32_t size : in.trace_sizes) {
+        const Row& first = *in.rows[begin];
+        begin += size;
+        modes.push_back(mode_of(first, batch));
+        switch (modes.back()) {
+            case kNative: {
+                const auto known = std::find(highs.begin(), highs.end(), first.trace_high);
+                high_numbers.push_back(static_cast<std::uint64_t>(known - highs.begin()));
+                if (known == highs.end()) highs.push_back(first.trace_high);
+                keys.push_back(first.trace_low);
+                break;
+            }
+            case kForeign128: raw.push_back(first.trace_high); [[fallthrough]];
+            case kForeign64: raw.push_back(first.trace_low); break;
+            default: break;
+        }
+    }
+    put_varint(out, in.trace_sizes.size());
+    put_integers(out, Words(in.trace_sizes.begin(), in.trace_sizes.end()));
+    put_plain(out, modes);
+    put_varint(out, highs.size());
+    put_raw_words(out, highs);
+    put_integers(out, high_numbers);
+    put_integers(out, keys);
+    put_raw_words(out, raw);
+}
+
+void put_spans(Buffer& out, const StoredRows& in) {
+    Words streams, ordinals, raw;
+    OrdinalPredictor predictor(in.rows.size());
+    for (const Row* row : in.rows) {
+        if (!has(*row, RowFlag::kNativeSpan)) {
+            raw.push_back(row->span);
+            continue;
+        }
+        const SpanKey key{row->span};
+        std::uint64_t& last = predictor.last(row->instance, key.stream());
+        streams.push_back(key.stream());
+        ordinals.push_back(zigzag(key.ordinal() - last - 1));
+        last = key.ordinal();
+    }
+    put_plain(out, streams);
+    put_integers(out, ordinals);
+    put_raw_words(out, raw);
+}
+
+void put_parents(Buffer& out, const StoredRows& in) {
+    Words codes(in.rows.size()), native, raw;
+    ParentFinder finder(in.rows);
+    std::size_t i = 0;
+    for (const std::uint32_t size : in.trace_sizes) {
+        finder.enter(i, i + size);
+        for (const std::size_t end = i + size; i < end; ++i) {
+            const Row& row = *in.rows[i];
+            if (row.parent == 0) {
+                codes[i] = kRootCode;
+                continue;
+            }
+            const std::size_t parent = finder.find(i, row.parent);
+            if (parent != ParentFinder::kNone) {
+                codes[i] = parent_code(i, parent);
+                continue;
+            }
+            codes[i] = kExplicitCode;
+            if (has(row, RowFlag::kNativeParent)) {
+                native.push_back(zigzag(row.span - row.parent));
+            } else {
+                raw.push_back(row.parent);
+            }
+        }
+    }
+    put_plain(out, codes);
+    put_integers(out, native);
+    put_raw_words(out, raw);
+}
+
+void put_starts(Buffer& out, const StoredRows& in) {
+    Words firsts, deltas(in.rows.size());
+    std::vector<bool> is_delta(in.rows.size());
+    const auto start = [&](std::size_t i) {
+        return static_cast<std::uint64_t>(in.rows[i]->start_ns);
+    };
+    for_each_start(
+        in.trace_sizes, [&](std::size_t i) { return has(*in.rows[i], RowFlag::kHasStart); },
+        [&](std::size_t i) { firsts.push_back(start(i)); },
+        [&](std::size_t i, std::size_t before) {
+            is_delta[i] = true;
+            deltas[i] = start(i) - start(before);
+        });
+    Words by_shape;
+    for (const std::uint32_t i : positions_by_shape(in.shape_of, in.shape_count)) {
+        if (is_delta[i]) by_shape.push_back(deltas[i]);
+    }
+    put_integers(out, firsts);
+    put_integers(out, by_shape);
+}
+
+void put_durations(Buffer& out, const StoredRows& in) {
+    Words by_shape;
+    for (const std::uint32_t i : positions_by_shape(in.shape_of, in.shape_count)) {
+        const Row& row = *in.rows[i];
+        if (!has(row, RowFlag::kHasDuration)) continue;
+        by_shape.push_back(static_cast<std::uint64_t>(row.duration_ns));
+    }
+    put_integers(out, by_shape);
+}
+
+bool get_trace_sizes(ByteReader& in, LoadedRows* out) {
+    const std::uint64_t traces = in.varint_up_to(out->rows.size());
+    Words sizes;
+    if (!get_integers(in, traces, &sizes)) return false;
+    std::uint64_t total = 0;
+    for (const std::uint64_t size : sizes) {
+        if (size == 0 || size > out->rows.size() - total) return false;
+        total += size;
+        out->trace_sizes.push_back(static_cast<std::uint32_t>(size));
+    }
+    return total == out->rows.size();
+}
+
+bool get_spans(ByteReader& in, LoadedRows* out) {
+    const auto native_count = static_cast<std::size_t>(
+        std::count_if(out->rows.begin(), out->rows.end(),
+                      [](const Row& row) { return has(row, RowFlag::kNativeSpan); }));
+    Words streams, ordinals, raw;
+    if (!get_integers(in, native_count, &streams) || !get_integers(in, native_count, &ordinals) ||
+        !get_raw_words(in, out->rows.size() - native_count, &raw)) {
+        return false;
+    }
+    OrdinalPredictor predictor(out->rows.size());
+    std::size_t native_at = 0;
+    std::size_t raw_at = 0;
+    for (Row& row : out->rows) {
+        if (!has(row, RowFlag::kNativeSpan)) {
+            row.span = raw[raw_at++];
+            continue;
+        }
+        const std::uint64_t stream = streams[native_at];
+        if (stream > 0xffff) return false;
+        std::uint64_t& last = predictor.last(row.instance, static_cast<std::uint32_t>(stream));
+        last = (last + 1 + unzigzag(ordinals[native_at++])) & SpanKey::kOrdinalMask;
+        row.span = SpanKey::of(static_cast<std::uint32_t>(stream), last).value;
+    }
+    return in.finished();
+}
+
+bool get_traces(ByteReader& in, LoadedRows* out, const Batch& batch) {
+    const std::size_t traces = out->trace_sizes.size();
+    Words modes, highs, high_numbers, keys, raw;
+    if (!get_integers(in, traces, &modes)) return false;
+    const auto count = [&](std::uint64_t mode) {
+        return static_cast<std::size_t>(std::count(modes.begin(), modes.end(), mode));
+    };
+    const std::size_t native = count(kNative);
+    if (!get_raw_words(in, in.varint_up_to(native), &highs) ||
+        !get_integers(in, native, &high_numbers) || !get_integers(in, native, &keys) ||
+        !get_raw_words(in, count(kForeign64) + 2 * count(kForeign128), &raw)) {
+        return false;
+    }
+    std::size_t begin = 0;
+    std::size_t native_at = 0;
+    std::size_t raw_at = 0;
+    for (std::size_t t = 0; t < traces; ++t) {
+        const Row& first = out->rows[begin];
+        std::uint64_t high = 0;
+        std::uint64_t low = 0;
+        switch (modes[t]) {
+            case kRootIsFirst:
+                if (first.instance == 0) return false;
+                high = batch.instance(first.instance).id.number();
+                low = first.span;
+                break;
+            case kNative:
+                if (high_numbers[native_at] >= highs.size()) return false;
+                high = highs[high_numbers[native_at]];
+                low = keys[native_at++];
+                break;
+            case kForeign128: high = raw[raw_at++]; [[fallthrough]];
+            case kForeign64: low = raw[raw_at++]; break;
+            default: return false;
+        }
+        for (const std::size_t end = begin + out->trace_sizes[t]; begin < end; ++begin) {
+            out->rows[begin].trace_high = high;
+            out->rows[begin].trace_low = low;
+        }
+    }
+    return in.finished();
+}
+
+bool get_parents(ByteReader& in, LoadedRows* out) {
+    const std::span<Row> rows = out->rows;
+    Words codes, native, raw;
+    if (!get_integers(in, rows.size(), &codes)) return false;
+    std::size_t native_count = 0;
+    std::size_t raw_count = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (codes[i] != kExplicitCode) continue;
+        ++(has(rows[i], RowFlag::kNativeParent) ? native_count : raw_count);
+    }
+    if (!get_integers(in, native_count, &native) || !get_raw_words(in, raw_count, &raw)) {
+        return false;
+    }
+    std::size_t begin = 0;
+    std::size_t native_at = 0;
+    std::size_t raw_at = 0;
+    for (const std::uint32_t size : out->trace_sizes) {
+        const std::size_t end = begin + size;
+        for (std::size_t i = begin; i < end; ++i) {
+            Row& row = rows[i];
+            const std::uint64_t distance = codes[i] / 2;
+            if (codes[i] == kRootCode) {
+                row.parent = 0;
+            } else if (codes[i] == kExplicitCode) {
+                row.parent = has(row, RowFlag::kNativeParent)
+                                 ? row.span - unzigzag(native[native_at++])
+                                 : raw[raw_at++];
+            } else if (codes[i] % 2 == 0) {
+                if (distance > i - begin) return false;
+                row.parent = rows[i - distance].span;
+            } else {
+                if (distance >= end - i) return false;
+                row.parent = rows[i + distance].span;
+            }
+        }
+        begin = end;
+    }
+    return in.finished();
+}
+
+bool get_starts(ByteReader& in, LoadedRows* out) {
+    const std::span<Row> rows = out->rows;
+    const auto started = [&](std::size_t i) { return has(rows[i], RowFlag::kHasStart); };
+    std::size_t first_count = 0;
+    std::vector<bool> is_delta(rows.size());
+    std::size_t delta_count = 0;
+    for_each_start(
+        out->trace_sizes, started, [&](std::size_t) { ++first_count; },
+        [&](std::size_t i, std::size_t) {
+            is_delta[i] = true;
+            ++delta_count;
+        });
+    Words firsts, deltas;
+    if (!get_integers(in, first_count, &firsts) || !get_integers(in, delta_count, &deltas)) {
+        return false;
+    }
+    std::size_t at = 0;
+    for (const std::uint32_t i : positions_by_shape(out->shape_of, out->shape_count)) {
+        if (is_delta[i]) rows[i].start_ns = static_cast<std::int64_t>(deltas[at++]);
+    }
+    at = 0;
+    for_each_start(
+        out->trace_sizes, started,
+        [&](std::size_t i) { rows[i].start_ns = static_cast<std::int64_t>(firsts[at++]); },
+        [&](std::size_t i, std::size_t before) {
+            rows[i].start_ns =
+                static_cast<std::int64_t>(static_cast<std::uint64_t>(rows[i].start_ns) +
+                                          static_cast<std::uint64_t>(rows[before].start_ns));
+        });
+    return in.finished();
+}
+
+bool get_durations(ByteReader& in, LoadedRows* out) {
+    const auto count = static_cast<std::size_t>(
+        std::count_if(out->rows.begin(), out->rows.end(),
+                      [](const Row& row) { return has(row, RowFlag::kHasDuration); }));
+    Words durations;
+    if (!get_integers(in, count, &durations)) return false;
+    std::size_t at = 0;
+    for (const std::uint32_t i : positions_by_shape(out->shape_of, out->shape_count)) {
+        Row& row = out->rows[i];
+        if (!has(row, RowFlag::kHasDuration)) continue;
+        row.duration_ns = static_cast<std::int64_t>(durations[at++]);
+    }
+    return in.finished();
+}
+
+}  // namespace spanring::codec

@@ -1,0 +1,70 @@
+// The container of a batch: header, table of sections, sections (LZ4 or raw), one checksum.
+// docs/format/batch.md says what every byte means; src/batch_layout.hpp declares the header.
+// Threads: plain objects.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bytes.hpp"
+#include "spanring/base/result.hpp"
+
+namespace spanring::codec {
+
+enum class SectionId : std::uint32_t {
+    kStrings = 1,
+    kTables = 2,
+    kShapes = 3,
+    kTraces = 4,
+    kShapeOfRow = 5,
+    kSpans = 6,
+    kParents = 7,
+    kStarts = 8,
+    kDurations = 9,
+    kColumnFirst = 16,  // one for each column of values, in the order of the shapes' heads
+};
+
+class SectionWriter {
+public:
+    /// Takes over the content of section `id`. Ids must ascend. Empty sections are left out.
+    void add(SectionId id, const Buffer& content);
+    /// What a reader will have decompressed: must not exceed kBatchBytesMax.
+    [[nodiscard]] std::size_t content_bytes() const noexcept { return content_bytes_; }
+    /// Returns the whole batch.
+    [[nodiscard]] Buffer finish(std::size_t row_count) const;
+
+private:
+    Buffer table_;
+    Buffer bodies_;
+    std::size_t content_bytes_{0};
+    std::uint32_t count_{0};
+};
+
+class SectionReader {
+public:
+    /// Checks header, checksum and table; decompresses nothing yet. `bytes` must outlive it.
+    [[nodiscard]] static Result<SectionReader> open(std::span<const std::byte> bytes);
+
+    [[nodiscard]] std::size_t row_count() const noexcept { return row_count_; }
+    /// Returns the content of section `id` decompressed into *buffer; empty if there is none.
+    [[nodiscard]] Result<std::span<const std::byte>> read(SectionId id, Buffer* buffer) const;
+
+private:
+    struct Entry {
+        std::uint32_t id{0};
+        std::size_t content_bytes{0};  // decompressed
+        bool compressed{false};
+        std::span<const std::byte> stored;
+    };
+
+    std::size_t row_count_{0};
+    std::vector<Entry> entries_;  // by id, ascending
+};
+
+/// An Error for a malformed batch: "batch: <what>".
+[[nodiscard]] Error corrupt_batch(const std::string& what);
+
+}  // namespace spanring::codec

@@ -1,0 +1,124 @@
+#include "shapes.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "spanring/abi/record_layout.h"
+
+namespace spanring::codec {
+namespace {
+
+constexpr std::uint32_t kRowFlags = (RowFlag::kPendingEnd << 1) - 1;
+constexpr std::uint32_t kNativeFlags =
+    RowFlag::kNativeTrace | RowFlag::kNativeSpan | RowFlag::kNativeParent;
+
+Error invalid(const char* what) {
+    return Error{ErrorCode::kInvalidArgument, std::string("batch: ") + what};
+}
+
+ShapeFields fields_of(const Row& row) noexcept {
+    return {.flags = row.flags,
+            .name = row.name,
+            .resource = row.resource,
+            .scope = row.scope,
+            .instance = row.instance,
+            .kind = row.kind,
+            .status = row.status,
+            .trace_flags = row.trace_flags};
+}
+
+std::uint64_t hash_of(const ShapeFields& f, std::span<const Head> heads) noexcept {
+    const std::uint64_t small =
+        f.kind | std::uint64_t{f.status} << 8 | std::uint64_t{f.trace_flags} << 16;
+    std::uint64_t hash =
+        mix(std::uint64_t{f.name} << 32 | f.flags, std::uint64_t{f.resource} << 32 | f.instance);
+    hash = mix(hash + f.scope, small);
+    for (const Head head : heads) hash = (hash ^ head) * 0x9e3779b97f4a7c15ull;
+    return hash ^ (hash >> 32);
+}
+
+}  // namespace
+
+const char* fault_of(const ShapeFields& fields, const TableSizes& sizes) noexcept {
+    if (fields.name >= sizes.strings) return "a name is no string of the batch";
+    if (fields.resource >= sizes.resources) return "a resource is not in the batch";
+    if (fields.scope >= sizes.scopes) return "a scope is not in the batch";
+    if (fields.instance > sizes.instances) return "an instance is not in the batch";
+    if ((fields.flags & ~kRowFlags) != 0) return "unknown row flags";
+    if ((fields.flags & kNativeFlags) != 0 && fields.instance == 0) {
+        return "a native id without an instance";
+    }
+    if (fields.kind > SPANRING_KIND_CONSUMER) return "unknown span kind";
+    if (fields.status > SPANRING_STATUS_ERROR) return "unknown status";
+    return nullptr;
+}
+
+void ShapeList::number_columns_from(std::size_t first_head) {
+    for (std::size_t i = first_head; i < heads.size(); ++i) {
+        const auto [column, is_new] = columns_.try_emplace(heads[i], column_count);
+        if (is_new) ++column_count;
+        column_of.push_back(column->second);
+    }
+}
+
+ShapeWriter::ShapeWriter(const Batch& batch) : batch_(batch), numbers_(batch.rows.size()) {}
+
+Result<void> ShapeWriter::check(const ShapeFields& fields) const {
+    const TableSizes sizes{batch_.string_count(), batch_.resource_count(), batch_.scope_count(),
+                           batch_.instance_count()};
+    if (const char* fault = fault_of(fields, sizes)) return invalid(fault);
+    for (const Head head : heads_) {
+        if (!head_is_storable(head)) return invalid("a detail that belongs into the row");
+        if (head_names_string(head) && id_of(head) >= batch_.string_count()) {
+            return invalid("a key is no string of the batch");
+        }
+    }
+    return {};
+}
+
+Result<void> ShapeWriter::split_details(const Row& row) {
+    details_.clear();
+    heads_.clear();
+    if (row.details_bytes == 0) return {};
+    if (row.details_offset > batch_.details.size() ||
+        row.details_bytes > batch_.details.size() - row.details_offset) {
+        return invalid("details outside of the batch");
+    }
+    DetailReader reader(std::span(batch_.details).subspan(row.details_offset, row.details_bytes));
+    for (Detail detail; reader.next(&detail);) {
+        details_.push_back(detail);
+        heads_.push_back(head_of(detail));
+    }
+    if (!reader.ok()) return invalid("details do not parse");
+    return {};
+}
+
+Result<std::uint32_t> ShapeWriter::add(const Row& row) {
+    auto split = split_details(row);
+    if (!split) return std::move(split).error();
+    const ShapeFields fields = fields_of(row);
+    std::uint32_t& slot = numbers_.slot(hash_of(fields, heads_), [&](std::uint32_t number) {
+        const Shape& shape = list_.shapes[number];
+        return shape.fields == fields && std::ranges::equal(list_.heads_of(shape), heads_);
+    });
+    if (slot == NumberTable::kFree) {
+        auto checked = check(fields);
+        if (!checked) return std::move(checked).error();
+        slot = static_cast<std::uint32_t>(list_.shapes.size());
+        const std::size_t first_head = list_.heads.size();
+        list_.shapes.push_back({fields, first_head, heads_.size()});
+        list_.heads.insert(list_.heads.end(), heads_.begin(), heads_.end());
+        list_.number_columns_from(first_head);
+        for (std::size_t i = first_head; i < list_.heads.size(); ++i) {
+            if (list_.column_of[i] == columns_.size()) columns_.emplace_back(list_.heads[i]);
+        }
+    }
+    const auto columns = list_.columns_of(list_.shapes[slot]);
+    const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
+    for (std::size_t i = 0; i < details_.size(); ++i) {
+        columns_[columns[i]].add(details_[i], start_ns);
+    }
+    return slot;
+}
+
+}  // namespace spanring::codec

@@ -1,0 +1,84 @@
+// Shapes: what the spans of one call site share. A shape is everything of a row that is not an id
+// or a time (name, kind, status, flags, resource, scope, instance) and the sequence of its detail
+// records' heads. A batch holds each shape once; a row refers to it. Threads: plain objects.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "columns.hpp"
+#include "number_table.hpp"
+#include "spanring/base/result.hpp"
+#include "spanring/codec/batch.hpp"
+
+namespace spanring::codec {
+
+struct ShapeFields {
+    std::uint32_t flags{0};
+    StringId name{0};
+    ResourceId resource{0};
+    ScopeId scope{0};
+    InstanceIndex instance{0};
+    std::uint8_t kind{0};
+    std::uint8_t status{0};
+    std::uint16_t trace_flags{0};
+    bool operator==(const ShapeFields&) const = default;
+};
+
+struct Shape {
+    ShapeFields fields;
+    std::size_t first_head{0};  // into ShapeList::heads
+    std::size_t head_count{0};
+};
+
+struct ShapeList {
+    std::vector<Shape> shapes;
+    std::vector<Head> heads;               // of all shapes, end to end
+    std::vector<std::uint32_t> column_of;  // of each head: the number of its column
+    std::uint32_t column_count{0};
+    [[nodiscard]] std::span<const Head> heads_of(const Shape& shape) const noexcept {
+        return std::span(heads).subspan(shape.first_head, shape.head_count);
+    }
+    [[nodiscard]] std::span<const std::uint32_t> columns_of(const Shape& shape) const noexcept {
+        return std::span(column_of).subspan(shape.first_head, shape.head_count);
+    }
+    /// Numbers the columns by the first appearance of their heads.
+    void number_columns_from(std::size_t first_head);
+
+private:
+    std::unordered_map<Head, std::uint32_t> columns_;
+};
+
+/// Finds the shapes of a batch's rows and takes their details apart into columns.
+class ShapeWriter {
+public:
+    explicit ShapeWriter(const Batch& batch);
+    /// Returns the number of the row's shape. Errors: kInvalidArgument: a number, flag or detail
+    /// of the row that a reader would refuse.
+    [[nodiscard]] Result<std::uint32_t> add(const Row& row);
+
+    [[nodiscard]] const ShapeList& list() const noexcept { return list_; }
+    [[nodiscard]] const std::vector<ColumnWriter>& columns() const noexcept { return columns_; }
+
+private:
+    [[nodiscard]] Result<void> split_details(const Row& row);
+    [[nodiscard]] Result<void> check(const ShapeFields& fields) const;
+
+    const Batch& batch_;
+    ShapeList list_;
+    NumberTable numbers_;
+    std::vector<ColumnWriter> columns_;
+    std::vector<Detail> details_;  // of the row at hand
+    std::vector<Head> heads_;
+};
+
+/// Returns what is wrong with these fields in a batch with these tables, or nullptr.
+struct TableSizes {
+    std::size_t strings, resources, scopes, instances;
+};
+[[nodiscard]] const char* fault_of(const ShapeFields& fields, const TableSizes& sizes) noexcept;
+
+}  // namespace spanring::codec
