@@ -6,8 +6,8 @@ usage: tidy.py ROOT
 Prints one line for each breach (file:line: rule: message) and exits 1 if there is any.
 """
 
-import subprocess
 import shutil
+import subprocess
 import sys
 
 import rules_docs
@@ -37,6 +37,18 @@ def check_format(root, sources):
                    for line in run.stderr.splitlines() if ": warning:" in line})
 
 
+def check_shell(root, sources):
+    """Runs shellcheck over the shell scripts, if it is here."""
+    program = shutil.which("shellcheck")
+    if not program:
+        print("tidy: shell scripts not checked: no shellcheck here", flush=True)
+        return []
+    scripts = [source.path for source in sources if source.is_script]
+    run = subprocess.run([program, "--format=gcc", *scripts], cwd=root, capture_output=True,
+                         text=True, check=False)
+    return run.stdout.splitlines()
+
+
 def main(arguments):
     """Returns the exit status."""
     if len(arguments) != 1:
@@ -47,11 +59,11 @@ def main(arguments):
     findings = sorted({finding for rule in RULES for finding in rule(sources)})
     for finding in findings:
         print(finding)
-    format_findings = check_format(root, sources)
-    for line in format_findings:
+    from_programs = check_format(root, sources) + check_shell(root, sources)
+    for line in from_programs:
         print(line)
     print(f"tidy: {rules_shape.report(sources)}")
-    breaches = len(findings) + len(format_findings)
+    breaches = len(findings) + len(from_programs)
     print(f"tidy: {breaches} breaches" if breaches else "tidy: no breach")
     return 1 if breaches else 0
 
