@@ -18,8 +18,8 @@ import unittest
 ROOT = sys.argv[1]
 DEV = os.path.join(ROOT, "tools", "dev")
 # Words that build or run for minutes are only looked up in the help.
-WORDS = ("run", "test", "setup", "build", "test-san", "test-long", "tidy", "format", "bench",
-         "fuzz", "clean")
+WORDS = ("run", "test", "setup", "build", "test-san", "test-long", "coverage", "tidy", "format",
+         "bench", "fuzz", "clean")
 
 
 def dev(*words, path=None, cwd="/"):
