@@ -1,0 +1,138 @@
+// The stack of a stream: what a page's snapshot says of it, and looking spans up.
+#include <algorithm>
+
+#include "assembler_impl.hpp"
+
+namespace spanring::consumer {
+
+std::size_t Assembler::Impl::find_on_stack(const std::vector<Open>& stack,
+                                           std::uint64_t ordinal) noexcept {
+    // Marks never fall towards the top, and the contexts that bear a span's mark stand above it.
+    const auto at =
+        std::lower_bound(stack.begin(), stack.end(), ordinal,
+                         [](const Open& open, std::uint64_t o) { return open.mark < o; });
+    if (at == stack.end() || at->mark != ordinal || at->entry == Open::Kind::kContext) {
+        return stack.size();
+    }
+    return static_cast<std::size_t>(at - stack.begin());
+}
+
+Open* Assembler::Impl::find(SpanKey key) noexcept {
+    if (key.stream() < streams_.size()) {
+        auto& stack = streams_[key.stream()].stack;
+        const std::size_t index = find_on_stack(stack, key.ordinal());
+        if (index != stack.size()) {
+            return stack[index].entry == Open::Kind::kSpan ? &stack[index] : nullptr;
+        }
+    }
+    return key.value == 0 ? nullptr : detached_.find(key.value);
+}
+
+bool Assembler::Impl::begin_page(Page& page, const PageBytes& bytes, const std::byte*& at,
+                                 const std::byte* end_at) {
+    Stream& s = page.stream;
+    if (s.started && bytes.sequence <= s.sequence) return malformed("a page that came already");
+    if (bytes.first_ordinal < s.next_ordinal) return malformed("ordinals that go back");
+    if (bytes.first_ordinal > SpanKey::kOrdinalMask) return malformed("an ordinal over 48 bits");
+    s.started = true;
+    s.sequence = bytes.sequence;
+    s.base_ticks = bytes.base_ticks;
+    s.next_ordinal = bytes.first_ordinal;
+    Record first;
+    if (!read_record(at, end_at, &first)) return malformed("no record at the begin of a page");
+    return snapshot(page, first, at, end_at);
+}
+
+// The snapshot is always taken as the truth. Where nothing was lost it says what is known, and
+// costs a look at each entry; a page without one says that the stack was empty.
+bool Assembler::Impl::snapshot(Page& page, const Record& first, const std::byte*& at,
+                               const std::byte* end_at) {
+    Stream& s = page.stream;
+    const bool present = first.target == 0 && first.kind == SPANRING_REC_SNAPSHOT;
+    if (!present && s.stack.empty()) return true;
+    old_stack_.clear();
+    old_stack_.swap(s.stack);
+    std::size_t old_at = 0;
+    bool good = true;
+    if (present) {
+        at += first.bytes;
+        const std::uint32_t cut = first.low > first.id ? first.low - first.id : 0;
+        for (std::uint32_t i = 0; i < first.id && good; ++i) {
+            Record r;
+            if (!read_record(at, end_at, &r)) {
+                good = malformed("a snapshot that ends early");
+                break;
+            }
+            at += r.bytes;
+            good = named_by_snapshot(page, r, old_at, old_stack_);
+            if (i != 0) continue;
+            // Cut: what stands between the outermost and the others stays as it is known.
+            for (std::uint32_t k = 0; k < cut && old_at < old_stack_.size(); ++k) {
+                s.stack.push_back(old_stack_[old_at++]);
+            }
+        }
+    }
+    const bool dropped = drop_unnamed(old_stack_, old_at, old_stack_.size(), page.sink);
+    return good && dropped;
+}
+
+bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t& old_at,
+                                        std::vector<Open>& old) {
+    Stream& s = page.stream;
+    if (r.target != 0) return malformed("a snapshot of something else than a stack");
+    if (r.kind == SPANRING_REC_OPEN) {
+        const std::uint64_t ordinal = r.word(0);
+        const std::uint64_t last = s.stack.empty() ? 0 : s.stack.back().mark;
+        if (ordinal == 0 || ordinal >= s.next_ordinal || ordinal < last ||
+            (ordinal == last && s.stack.back().entry != Open::Kind::kContext)) {
+            return malformed("a snapshot whose spans are not in order");
+        }
+        const std::size_t found = find_on_stack(old, ordinal);
+        if (found != old.size() && found >= old_at) {
+            if (!drop_unnamed(old, old_at, found, page.sink)) return false;
+            s.stack.push_back(old[found]);
+            old_at = found + 1;
+            return true;
+        }
+        Open lost = child_of(s, SpanKey::of(page.number, ordinal));
+        lost.entry = Open::Kind::kLost;
+        return push(s, lost);
+    }
+    if (r.kind != SPANRING_REC_ATTACH_LOCAL && r.kind != SPANRING_REC_ATTACH_REMOTE &&
+        r.kind != SPANRING_REC_ATTACH_NONE) {
+        return malformed("a snapshot of something else than a stack");
+    }
+    const Open context = context_of(s, r);
+    // The same context as known already keeps what came with it (trace state, resolved trace).
+    for (std::size_t i = old_at; i < old.size() && old[i].entry == Open::Kind::kContext; ++i) {
+        const Open& known = old[i];
+        if (known.key == context.key && known.parent == context.parent &&
+            (context.trace.unresolved || known.trace.unresolved ||
+             (known.trace.high == context.trace.high && known.trace.low == context.trace.low))) {
+            if (!drop_unnamed(old, old_at, i, page.sink)) return false;
+            s.stack.push_back(known);
+            s.stack.back().mark = context.mark;
+            old_at = i + 1;
+            return true;
+        }
+    }
+    return push(s, context);
+}
+
+// Spans that the thread has no longer on its stack have lost their end.
+bool Assembler::Impl::drop_unnamed(std::vector<Open>& old, std::size_t from, std::size_t to,
+                                   RowSink& sink) {
+    bool good = true;
+    for (std::size_t i = from; i < to; ++i) {
+        if (old[i].entry == Open::Kind::kSpan) {
+            ++counts.spans_end_lost;
+            settle(old[i].trace);
+            good = finish(old[i], 0, codec::RowFlag::kEndLost, sink) && good;
+        } else {
+            --open_count_;
+        }
+    }
+    return good;
+}
+
+}  // namespace spanring::consumer

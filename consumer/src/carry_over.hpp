@@ -1,0 +1,44 @@
+// Pieces of the carry-over format that its writer (assembler_state.cpp) and its reader
+// (assembler_restore.cpp) share. Threads: pure.
+#pragma once
+
+#include "assembler_types.hpp"
+#include "bytes_io.hpp"
+
+namespace spanring::consumer {
+
+/// First number of every piece of state; a change of the format takes the next.
+inline constexpr std::uint64_t kStateVersion = 1;
+/// No native trace came as 64 bits: in carry-over rows this says that the trace is not yet known.
+inline constexpr std::uint32_t kUnresolvedRow =
+    codec::RowFlag::kNativeTrace | codec::RowFlag::kTraceId64;
+
+inline void write_place(BytesWriter& out, const Place& place) {
+    out.number(static_cast<std::uint64_t>(place.in));
+    if (place.in == Place::In::kNowhere) return;
+    out.number(place.key.value);
+    out.number(place.serial);
+    out.number(place.offset);
+}
+
+inline Place read_place(BytesReader& in) {
+    Place place;
+    const std::uint64_t where = in.number();
+    if (where == 0 || where > static_cast<std::uint64_t>(Place::In::kName)) return place;
+    place.in = static_cast<Place::In>(where);
+    place.key.value = in.number();
+    place.serial = in.number();
+    place.offset = static_cast<std::uint32_t>(in.number());
+    return place;
+}
+
+/// Returns whether the `id` of this kind of detail is a string number (in rings and in batches).
+inline bool names_a_string(std::uint32_t kind) noexcept {
+    return (kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY) ||
+           kind == SPANRING_REC_EVENT_AT;
+}
+
+/// `id` of a NAME record that holds the version of the SCOPE after it: in restored spans only.
+inline constexpr std::uint32_t kVersionName = 1;
+
+}  // namespace spanring::consumer
