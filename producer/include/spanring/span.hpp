@@ -1,0 +1,56 @@
+// Span: a piece of work on one thread, from construction to destruction.
+//
+//     spanring::Span span("charge card");
+//     span.set("amount", 12.5).set("currency", "EUR");
+//
+// Child of the thread's innermost open span, else of the attached context. Neither copied nor
+// moved: it ends on the thread that began it (ended elsewhere it is recorded all the same). Costs
+// two timestamps and two stores; never throws, allocates, locks or calls the system, page turns
+// excepted.
+#pragma once
+
+#include <optional>
+
+#include "spanring/detail/call_site.hpp"
+#include "spanring/detail/span_methods.hpp"
+
+namespace spanring {
+
+struct SpanOptions {
+    SpanKind kind{SpanKind::kUnset};
+    /// Instead of the current context; an empty Context: the span is the root of a new trace.
+    std::optional<Context> parent{};
+};
+
+class [[nodiscard]] Span : public detail::SpanMethods<Span> {
+public:
+    explicit Span(Key name) noexcept {
+        if (name.name() != nullptr) {
+            detail::begin(state_, *name.name());
+        } else if (detail::enabled(detail::load_flags())) {
+            detail::begin_slow(state_, detail::NameRef(name), nullptr);
+        }
+    }
+    Span(Key name, const SpanOptions& options) noexcept {
+        if (detail::enabled(detail::load_flags())) {
+            detail::begin_slow(state_, detail::NameRef(name), &options);
+        }
+    }
+    Span(Key name, SpanKind kind) noexcept : Span(name) {
+        if (kind != SpanKind::kUnset) set_kind(kind);
+    }
+    /// What SPANRING_SPAN uses.
+    Span(detail::CallSiteList& list, detail::CallSite& site,
+         SpanKind kind = SpanKind::kUnset) noexcept {
+        if (!detail::site_enabled(site)) return;
+        // relaxed: the first tracepoint of a site finds 0 and registers it under a lock.
+        if (__atomic_load_n(&site.listed, __ATOMIC_RELAXED) == 0) [[unlikely]] {
+            if (!detail::register_site(list, site)) return;
+        }
+        detail::begin(state_, site.name);
+        if (kind != SpanKind::kUnset) set_kind(kind);
+    }
+    ~Span() { detail::end(state_); }
+};
+
+}  // namespace spanring
