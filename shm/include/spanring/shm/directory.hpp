@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -76,6 +77,7 @@ public:
     ConsumerLock(ConsumerLock&&) = default;
     ConsumerLock& operator=(ConsumerLock&&) = default;
     ~ConsumerLock();
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
 private:
     UniqueFd fd_;
@@ -118,6 +120,8 @@ public:
 private:
     RingDirectory(UniqueFd fd, std::string path, uid_t owner) noexcept
         : fd_(std::move(fd)), path_(std::move(path)), owner_(owner) {}
+    [[nodiscard]] Result<UniqueFd> open_fixed(const char* name, int flags, const void* content,
+                                              std::size_t bytes) const;
 
     UniqueFd fd_;
     std::string path_;

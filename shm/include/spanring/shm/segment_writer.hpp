@@ -90,6 +90,10 @@ public:
     /// The process traces no more: the consumer may reap the segment when it has drained it. The
     /// mapping stays (other threads may be about to look at it) until release_mapping().
     void close() noexcept;
+    /// Unmaps and closes everything, mapping() included; the file stays for the consumer. No other
+    /// thread may use the writer. (A forked child whose writer was wiped has nothing to destroy but
+    /// the mapping: release_mapping().)
+    void destroy() noexcept;
 
     [[nodiscard]] bool is_open() const noexcept { return mapping_.data != nullptr; }
     [[nodiscard]] SegmentMapping mapping() const noexcept { return mapping_; }
@@ -156,16 +160,20 @@ private:
     [[nodiscard]] spanring_segment_header* header() const noexcept {
         return reinterpret_cast<spanring_segment_header*>(mapping_.data);
     }
-    Result<void> prepare(const RingDirectory& directory, const SegmentOptions& options);
-    Result<void> map_file(const RingDirectory& directory, const char* temporary,
-                          const SegmentOptions& options);
+    Result<void> prepare(const RingDirectory& directory, const char* temporary,
+                         const SegmentOptions& options);
+    Result<void> make_file(const RingDirectory& directory, const char* temporary,
+                           std::uint64_t bytes);
     void fill_header(const SegmentOptions& options) noexcept;
+    /// Makes [from, to) of the file safe and fast to touch. Returns false, and errno, if it cannot.
     bool reserve(std::uint64_t from, std::uint64_t to) noexcept;
-    bool still_our_file() const noexcept;
-    bool may_grow(std::uint64_t bytes) const noexcept;
-    std::uint32_t find(std::string_view text, std::uint64_t hash) const noexcept;
-    std::uint32_t append_string(std::string_view text, std::uint64_t hash) noexcept;
+    [[nodiscard]] bool still_our_file() const noexcept;
+    [[nodiscard]] bool may_grow(std::uint64_t bytes) const noexcept;
+    /// SPANRING_ID_NONE: not there.
+    [[nodiscard]] std::uint32_t find(std::string_view text, std::uint64_t hash) const noexcept;
     void index_string(std::uint32_t id, std::uint64_t hash) noexcept;
+    bool reserve_string(std::uint32_t id, std::uint64_t data_end) noexcept;
+    std::uint32_t append_string(std::string_view text, std::uint64_t hash) noexcept;
 
     // What never changes while open.
     SegmentMapping mapping_;
@@ -181,6 +189,8 @@ private:
     std::uint64_t directory_bytes_max_;
     std::uint64_t file_device_;
     std::uint64_t file_inode_;
+    std::uint64_t directory_device_;
+    std::uint64_t directory_inode_;
     int directory_fd_;
     char file_name_[64];
     // Private tables, not inherited by a forked child (MADV_DONTFORK).
@@ -195,8 +205,8 @@ private:
     std::uint32_t free_slots_count_;
 
     FutexLock grow_lock_;
-    // released_count + 1 of the last time that a claim found nothing; 0: never.
-    std::uint64_t full_at_;
+    std::uint64_t grow_retry_at_ns_;  // after a failure; 0: at once
+    std::uint64_t full_at_;           // what a claim that found nothing had seen; 0: never
 };
 
 }  // namespace spanring::shm

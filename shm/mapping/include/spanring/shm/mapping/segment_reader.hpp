@@ -152,6 +152,7 @@ public:
 private:
     struct Impl;
     explicit SegmentReader(std::unique_ptr<Impl> impl) noexcept;
+    [[nodiscard]] Result<void> check_name() const;
     std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,100 @@
+#include <cstring>
+
+#include "spanring/shm/directory.hpp"
+#include "spanring/shm/segment_writer.hpp"
+
+namespace spanring::shm {
+namespace {
+
+/// A blocked producer waits at most this long, whatever the control page says: longer looks like a
+/// hang to whoever runs the application.
+constexpr std::uint64_t kBlockNsLimit = std::uint64_t{60} * 1'000'000'000U;
+
+bool valid_page_bytes(std::uint32_t bytes) {
+    return bytes >= SPANRING_PAGE_BYTES_MIN && bytes <= SPANRING_PAGE_BYTES_MAX &&
+           (bytes & (bytes - 1)) == 0;
+}
+
+template <typename T>
+T load_relaxed(const T& word) noexcept {
+    // relaxed: the settings are published by the epoch in `flags`, which flags() acquires.
+    return RealAtomics::load(word, std::memory_order_relaxed);
+}
+
+template <typename T>
+void store_relaxed(T& word, T value) noexcept {
+    // relaxed: the release of the epoch in set_settings() publishes it.
+    RealAtomics::store(word, value, std::memory_order_relaxed);
+}
+
+Key128 copy_key(const std::uint8_t (&bytes)[16]) {
+    Key128 key;
+    std::memcpy(key.data(), bytes, key.size());
+    return key;
+}
+
+}  // namespace
+
+std::uint32_t ControlPage::flags() const noexcept {
+    // acquire: pairs with the release in set_settings() and set_enabled().
+    return RealAtomics::load(page()->flags, std::memory_order_acquire);
+}
+
+// The keys are written before the file gets its name and never again.
+Key128 ControlPage::host_key() const noexcept {
+    return copy_key(page()->host_key);
+}
+
+Key128 ControlPage::boot_id() const noexcept {
+    return copy_key(page()->boot_id);
+}
+
+ControlSettings ControlPage::settings() const noexcept {
+    (void)flags();  // acquires the epoch
+    ControlSettings result;
+    const std::uint64_t ring_bytes_max_untrusted = load_relaxed(page()->ring_bytes_max);
+    result.ring_bytes_max =
+        ring_bytes_max_untrusted > kRingBytesLimit ? kRingBytesLimit : ring_bytes_max_untrusted;
+    result.directory_bytes_max = load_relaxed(page()->directory_bytes_max);
+    const std::uint32_t page_bytes_untrusted = load_relaxed(page()->page_bytes);
+    result.page_bytes = valid_page_bytes(page_bytes_untrusted) ? page_bytes_untrusted : 0;
+    constexpr std::uint32_t kPolicies = (1U << SPANRING_POLICY_DROP) |
+                                        (1U << SPANRING_POLICY_BLOCK) |
+                                        (1U << SPANRING_POLICY_OVERWRITE);
+    result.policy_allowed_mask =
+        (load_relaxed(page()->policy_allowed_mask) & kPolicies) | (1U << SPANRING_POLICY_DROP);
+    const std::uint64_t block_ns_untrusted = load_relaxed(page()->block_ns_max);
+    result.block_ns_max = block_ns_untrusted > kBlockNsLimit ? kBlockNsLimit : block_ns_untrusted;
+    return result;
+}
+
+void ControlPage::set_enabled(bool enabled) noexcept {
+    // release, both: pair with the acquire in flags(): the settings come first.
+    if (enabled) {
+        RealAtomics::fetch_or(page()->flags, SPANRING_FLAG_ENABLED, std::memory_order_release);
+    } else {
+        RealAtomics::fetch_and(page()->flags, ~SPANRING_FLAG_ENABLED, std::memory_order_release);
+    }
+}
+
+void ControlPage::set_waiting(bool waiting) noexcept {
+    // release, both: as in BasicDoorbell::arm.
+    if (waiting) {
+        RealAtomics::fetch_or(page()->flags, SPANRING_FLAG_WAITING, std::memory_order_release);
+    } else {
+        RealAtomics::fetch_and(page()->flags, ~SPANRING_FLAG_WAITING, std::memory_order_release);
+    }
+}
+
+void ControlPage::set_settings(const ControlSettings& settings) noexcept {
+    store_relaxed(page()->ring_bytes_max, settings.ring_bytes_max);
+    store_relaxed(page()->directory_bytes_max, settings.directory_bytes_max);
+    store_relaxed(page()->page_bytes, settings.page_bytes);
+    store_relaxed(page()->policy_allowed_mask, settings.policy_allowed_mask);
+    store_relaxed(page()->block_ns_max, settings.block_ns_max);
+    // release: pairs with the acquire in flags(). The epoch's overflow leaves the word at the top.
+    RealAtomics::fetch_add(page()->flags, 1U << SPANRING_FLAG_EPOCH_SHIFT,
+                           std::memory_order_release);
+}
+
+}  // namespace spanring::shm
