@@ -1,13 +1,14 @@
 // Reader of Zipkin v2 JSON: an array of spans, or an array of such arrays (what Zipkin's trace
 // queries answer). Threads: pure function.
 //
-//   traceId, id, parentId    16 or 32, 16, 16 hex characters; only traceId and id are required
+//   traceId, id, parentId    up to 32, 16, 16 hex characters, zeros left out in front are put back;
+//                            only traceId and id are required
 //   name, kind               kind: CLIENT, SERVER, PRODUCER, CONSUMER or absent
 //   timestamp, duration      µs -> ns; absent stays absent
 //   localEndpoint            serviceName -> service.name of the resource; ipv4 or ipv6, port ->
 //                            net.host.ip, net.host.port
 //   remoteEndpoint           peer.service, net.peer.ip, net.peer.port
-//   tags                     string attributes, in their order; tag "error" -> status error
+//   tags                     string attributes, in their order
 //   annotations              events
 //   shared                   attribute zipkin.shared, a bool
 //   debug                    attribute zipkin.debug, a bool
