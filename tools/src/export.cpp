@@ -104,11 +104,10 @@ Result<int> export_spans(const GlobalOptions& options, const Options& wanted) {
 }  // namespace
 
 void add_export(CLI::App& app, Session& session) {
-    CLI::App* command =
-        new_command(app, session, "export", "Write spans as JSON lines",
-                    "spanring export > spans.jsonl\n"
-                    "spanring export --service cart --since 1h -o cart.jsonl\n"
-                    "spanring export --error | jq -r .name | sort | uniq -c");
+    CLI::App* command = new_command(app, session, "export", "Write spans as JSON lines",
+                                    "spanring export > spans.jsonl\n"
+                                    "spanring export --service cart --since 1h -o cart.jsonl\n"
+                                    "spanring export --error | jq -r .name | sort | uniq -c");
     auto wanted = std::make_shared<Options>();
     add_selection(*command, wanted->selection);
     command->add_option("--trace", wanted->trace_id, "Of this trace")

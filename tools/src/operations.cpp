@@ -50,8 +50,8 @@ std::string as_table(const std::vector<OperationSummary>& operations) {
 Result<int> list_operations(const GlobalOptions& options, const std::string& service) {
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
-    auto operations = (*reader)->operations(service.empty() ? std::nullopt
-                                                            : std::optional<std::string>(service));
+    auto operations =
+        (*reader)->operations(service.empty() ? std::nullopt : std::optional<std::string>(service));
     if (!operations) return std::move(operations).error();
     remark_warnings(**reader, options);
     std::sort(operations->begin(), operations->end(),

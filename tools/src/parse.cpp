@@ -15,19 +15,19 @@ struct Unit {
     double factor;
 };
 
-constexpr Unit kDurationUnits[] = {{"ns", 1},   {"us", 1e3}, {"µs", 1e3},    {"ms", 1e6},
-                                   {"s", 1e9},  {"m", 60e9}, {"h", 3600e9},  {"d", 86400e9}};
+constexpr Unit kDurationUnits[] = {{"ns", 1},  {"us", 1e3}, {"µs", 1e3},   {"ms", 1e6},
+                                   {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
 constexpr double kKiB = 1024.0;
 constexpr Unit kByteUnits[] = {{"", 1},
                                {"B", 1},
                                {"K", kKiB},
                                {"KiB", kKiB},
-                               {"M", kKiB * kKiB},
-                               {"MiB", kKiB * kKiB},
-                               {"G", kKiB * kKiB * kKiB},
-                               {"GiB", kKiB * kKiB * kKiB},
-                               {"T", kKiB * kKiB * kKiB * kKiB},
-                               {"TiB", kKiB * kKiB * kKiB * kKiB}};
+                               {"M", kKiB* kKiB},
+                               {"MiB", kKiB* kKiB},
+                               {"G", kKiB* kKiB* kKiB},
+                               {"GiB", kKiB* kKiB* kKiB},
+                               {"T", kKiB* kKiB* kKiB* kKiB},
+                               {"TiB", kKiB* kKiB* kKiB* kKiB}};
 constexpr Unit kRateUnits[] = {{"", 1}, {"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}};
 // What an int64 of nanoseconds can hold (292 years), with room for a subtraction.
 constexpr double kValueMax = 9.2e18;
@@ -41,8 +41,7 @@ template <std::size_t N>
 double parse_with_unit(std::string_view text, const Unit (&units)[N]) {
     double number = 0;
     const char* const end = text.data() + text.size();
-    const auto [rest, error] =
-        std::from_chars(text.data(), end, number, std::chars_format::fixed);
+    const auto [rest, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
     if (error != std::errc{} || !std::isfinite(number) || number < 0) return -1;
     std::string_view name(rest, static_cast<std::size_t>(end - rest));
     while (!name.empty() && name.front() == ' ') name.remove_prefix(1);

@@ -34,9 +34,8 @@ void add_services(CLI::App& app, Session& session) {
     CLI::App* command = new_command(app, session, "services", "List the services that sent spans",
                                     "spanring services\n"
                                     "spanring services --json");
-    command->callback([&session] {
-        session.action = [&session] { return list_services(session.options); };
-    });
+    command->callback(
+        [&session] { session.action = [&session] { return list_services(session.options); }; });
 }
 
 }  // namespace spanring::tools

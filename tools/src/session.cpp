@@ -1,10 +1,10 @@
 // The common options, and where directory, database and configuration come from: flags win over
 // the environment, the environment over the file.
-#include <cstdlib>
-#include <sstream>
-
 #include <fmt/format.h>
 #include <unistd.h>
+
+#include <cstdlib>
+#include <sstream>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>

@@ -48,8 +48,7 @@ Terminal Terminal::of(int fd) {
     const char* no_colour = std::getenv("NO_COLOR");
     const char* term = std::getenv("TERM");
     const bool dumb = term != nullptr && std::strcmp(term, "dumb") == 0;
-    terminal.colour =
-        terminal.interactive && !dumb && (no_colour == nullptr || *no_colour == '\0');
+    terminal.colour = terminal.interactive && !dumb && (no_colour == nullptr || *no_colour == '\0');
     winsize size{};
     std::size_t columns = 0;
     if (terminal.interactive && ioctl(fd, TIOCGWINSZ, &size) == 0) columns = size.ws_col;
@@ -102,8 +101,7 @@ bool interrupted() noexcept {
 }
 
 ProgressLine::ProgressLine(std::string label, bool quiet)
-    : label_(std::move(label)), active_(!quiet && isatty(STDERR_FILENO) == 1) {
-}
+    : label_(std::move(label)), active_(!quiet && isatty(STDERR_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() {
     clear();

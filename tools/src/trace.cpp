@@ -86,8 +86,8 @@ std::string row_line(const TreeRow& row, const Extent& extent, const Columns& co
     const bool failed = span.status == StatusCode::kError;
     const std::string duration =
         span.duration_ns ? format_duration(*span.duration_ns) : std::string("–");
-    const std::string pad(
-        kDurationColumns - std::min(kDurationColumns, display_width(duration)), ' ');
+    const std::string pad(kDurationColumns - std::min(kDurationColumns, display_width(duration)),
+                          ' ');
     std::string line = failed ? terminal.paint(Style::kRed, "✗") + " " : "  ";
     line += painted_label(row, columns.label, terminal) + "  " + pad + duration + "  ";
     line += terminal.paint(failed ? Style::kRed : style_of_name(service_name(span)),
@@ -107,8 +107,8 @@ std::string row_line(const TreeRow& row, const Extent& extent, const Columns& co
 void append_attributes(const codec::Attributes& attributes, const std::string& margin,
                        const Terminal& terminal, std::string* out) {
     for (const auto& [key, value] : attributes) {
-        *out += margin + terminal.paint(Style::kDim, printable(key) + " = ") + value_text(value) +
-                "\n";
+        *out +=
+            margin + terminal.paint(Style::kDim, printable(key) + " = ") + value_text(value) + "\n";
     }
 }
 
@@ -117,7 +117,8 @@ std::string details_of(const TreeRow& row, const Terminal& terminal) {
     const std::string margin(4 + display_width(row.guides), ' ');
     const auto dim = [&](const std::string& text) { return terminal.paint(Style::kDim, text); };
     std::string out = margin + dim("span " + to_hex(span.span_id));
-    if (span.kind != codec::SpanKind::kUnset) out += dim(fmt::format(" · {}", to_string(span.kind)));
+    if (span.kind != codec::SpanKind::kUnset)
+        out += dim(fmt::format(" · {}", to_string(span.kind)));
     if (span.start_ns) out += dim(" · " + format_time(*span.start_ns));
     out += "\n";
     append_attributes(span.attributes, margin, terminal, &out);
@@ -147,7 +148,8 @@ std::string headline(const std::vector<Span>& spans, const Extent& extent,
         return fmt::format("{} {}{}", format_count(n), word, n == 1 ? "" : "s");
     };
     const Span& any = spans.front();
-    std::string out = terminal.paint(Style::kBold, "trace " + to_hex(any.trace_id, any.trace_id_64));
+    std::string out =
+        terminal.paint(Style::kBold, "trace " + to_hex(any.trace_id, any.trace_id_64));
     out += "\n" + format_time(extent.start_ns) + " · " + format_duration(extent.duration_ns()) +
            " · " + plural(spans.size(), "span") + " · " + plural(services.size(), "service");
     if (errors != 0) out += " · " + terminal.paint(Style::kRed, plural(errors, "error"));

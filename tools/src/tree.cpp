@@ -30,9 +30,8 @@ public:
             (parent == kNone ? roots : children_[parent]).push_back(i);
         }
         // A trace's true roots first, then what hangs in the air.
-        std::stable_partition(roots.begin(), roots.end(), [this](std::size_t i) {
-            return !spans_[i].parent_id.valid();
-        });
+        std::stable_partition(roots.begin(), roots.end(),
+                              [this](std::size_t i) { return !spans_[i].parent_id.valid(); });
         for (const std::size_t i : roots) place(i, spans_[i].parent_id.valid());
         // What is left stands in a circle of parents: cut it at its earliest span.
         for (const std::size_t i : order) {
@@ -149,10 +148,12 @@ std::string time_bar(const Span& span, const Extent& extent, std::size_t columns
     }
     const double to = from + static_cast<double>(*span.duration_ns) / whole * cells;
     // To half a cell: "▐█▌". A span too short for its cell is one thin stroke.
-    const auto half_first = static_cast<std::size_t>(std::clamp(std::round(from * 2), 0.0, cells * 2 - 1));
+    const auto half_first =
+        static_cast<std::size_t>(std::clamp(std::round(from * 2), 0.0, cells * 2 - 1));
     const auto half_end = static_cast<std::size_t>(
         std::clamp(std::round(to * 2), static_cast<double>(half_first), cells * 2));
-    if (half_end - half_first < 1) return std::string(first, ' ') + "▏" + std::string(columns - first - 1, ' ');
+    if (half_end - half_first < 1)
+        return std::string(first, ' ') + "▏" + std::string(columns - first - 1, ' ');
     first = half_first / 2;
     std::string out(first, ' ');
     std::size_t used = first;
