@@ -22,10 +22,10 @@ enum class Policy : std::uint8_t {
 /// Zero or empty: from the environment, else from the consumer's control page, else the default.
 /// What is set here wins.
 struct Configuration {
-    std::string service_name;  ///< else OTEL_SERVICE_NAME, else "unknown_service:<executable>"
+    std::string service_name{};  ///< else OTEL_SERVICE_NAME, else "unknown_service:<executable>"
     /// Added to OTEL_RESOURCE_ATTRIBUTES and what the library knows (process.pid, host.name, ...).
-    std::vector<std::pair<std::string, std::string>> resource;
-    std::string directory;  ///< else SPANRING_DIR, else the default of the machine
+    std::vector<std::pair<std::string, std::string>> resource{};
+    std::string directory{};  ///< else SPANRING_DIR, else the default of the machine
     Policy policy{Policy::kDrop};
     bool policy_set{false};               ///< true: `policy` wins over SPANRING_POLICY
     std::uint64_t block_timeout_ns{0};    ///< per wait; else SPANRING_BLOCK_MS, else 100 ms
