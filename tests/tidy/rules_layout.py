@@ -29,7 +29,7 @@ _SYSTEM_C = re.compile(
     r"|^(stdint|stddef|stdlib|stdio|string|strings|stdbool|stdarg|errno|limits|time|signal|fcntl"
     r"|unistd|pthread|sched|poll|dirent|dlfcn|link|elf|cpuid|immintrin|x86intrin|nmmintrin"
     r"|inttypes|math|float|assert|setjmp|ucontext|getopt|pwd|grp|locale|spawn|termios|netdb|endian"
-    r"|ctype|wchar|arm_acle|stdatomic)\.h$"
+    r"|ctype|wchar|arm_acle|stdatomic|cxxabi)\.h$"
 )
 _WITHOUT_THIRD_PARTIES = ("base", "shm", "producer", "examples")
 
