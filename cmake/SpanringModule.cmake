@@ -86,7 +86,8 @@ function(spanring_fuzz name)
 endfunction()
 
 # spanring_bench(bench_tracer SOURCES tracer_bench.cpp LINK spanring_producer): a Google Benchmark
-# program; exists with SPANRING_BENCH only. Name it bench_...: `tools/dev bench` runs bin/bench_*.
+# program with a main of its own; exists with SPANRING_BENCH only. Name it bench_...: `tools/dev
+# bench` runs bin/bench_*.
 function(spanring_bench name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
     if(NOT SPANRING_BENCH)
@@ -94,8 +95,7 @@ function(spanring_bench name)
     endif()
     find_package(benchmark REQUIRED)
     add_executable(${name} ${ARG_SOURCES})
-    target_link_libraries(${name} PRIVATE ${ARG_LINK} benchmark::benchmark benchmark::benchmark_main
-                                          spanring_flags)
+    target_link_libraries(${name} PRIVATE ${ARG_LINK} benchmark::benchmark spanring_flags)
 endfunction()
 
 # spanring_programs(out_var part...): the executables declared in these parts' folders, tests
