@@ -1,0 +1,144 @@
+// The catalogue writer's rows: from what a turn has gathered to SQL.
+#include <algorithm>
+#include <limits>
+
+#include "catalogue_writer.hpp"
+#include "trace_filter.hpp"
+
+namespace spanring::store {
+
+Result<void> CatalogueWriter::add_frame(LogScanner& scanner, const FramePlace& place,
+                                        Extent& extent, Turn& turn) {
+    turn.log_bytes += place.bytes();
+    auto frame = scanner.frame(place);
+    if (!frame && frame.error().code == ErrorCode::kIo) return std::move(frame).error();
+    if (frame) {
+        // A batch or positions that cannot be read count nothing; readers warn of them.
+        if (auto deltas = decode_instances(frame->meta.instances); deltas) {
+            for (const InstanceDelta& delta : *deltas) extent.tracepoints += delta.tracepoints;
+            turn.losses.apply(*deltas);
+        }
+        for (const auto encoded : frame->batches)
+            if (auto batch = codec::decode(encoded); batch) extent.facts.add(*batch);
+    }
+    const auto& header = place.header;
+    if (extent.frames == 0) {
+        extent.first_number = header.number;
+        extent.committed_ns_min = extent.committed_ns_max = header.committed_ns;
+    }
+    extent.committed_ns_min = std::min(extent.committed_ns_min, header.committed_ns);
+    extent.committed_ns_max = std::max(extent.committed_ns_max, header.committed_ns);
+    extent.last_number = header.number;
+    extent.bytes = place.offset + place.bytes() - extent.offset;
+    ++extent.frames;
+    return {};
+}
+
+Result<void> CatalogueWriter::store(std::uint64_t window, Extent& extent) {
+    if (extent.frames == 0) return {};
+    Facts& facts = extent.facts;
+    std::vector<std::uint32_t> services;
+    for (const std::string& name : facts.services) {
+        auto id = service_id(name);
+        if (!id) return std::move(id).error();
+        services.push_back(*id);
+    }
+    std::sort(services.begin(), services.end());
+    auto& hashes = facts.trace_hashes;
+    std::sort(hashes.begin(), hashes.end());
+    hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+    const auto filter = make_filter(hashes);
+    constexpr auto kNoMin = std::numeric_limits<std::int64_t>::max();
+    constexpr auto kNoMax = std::numeric_limits<std::int64_t>::min();
+    insert_extent_.bind(1, window).bind(2, extent.offset).bind(3, extent.bytes);
+    insert_extent_.bind(4, extent.first_number).bind(5, extent.last_number);
+    insert_extent_.bind(6, extent.frames).bind(7, facts.spans).bind(8, extent.tracepoints);
+    insert_extent_.bind(9, extent.committed_ns_min).bind(10, extent.committed_ns_max);
+    insert_extent_.bind(11, facts.any_start ? facts.start_ns_min : kNoMin);
+    insert_extent_.bind(12, facts.any_start ? facts.start_ns_max : kNoMax);
+    insert_extent_.bind(13, std::as_bytes(std::span(services)));
+    insert_extent_.bind(14, std::span<const std::byte>(filter));
+    if (auto ran = insert_extent_.run(); !ran) return ran;
+    windows_.insert(window);
+    if (auto stored = store_operations(window, facts); !stored) return stored;
+    extent = Extent{};
+    return {};
+}
+
+Result<void> CatalogueWriter::store_operations(std::uint64_t window, const Facts& facts) {
+    for (const auto& [key, counts] : facts.operations) {
+        auto id = service_id(key.service);
+        if (!id) return std::move(id).error();
+        add_operation_.bind(1, window)
+            .bind(2, std::int64_t{*id})
+            .bind(3, std::string_view(key.name));
+        add_operation_.bind(4, static_cast<std::int64_t>(key.kind));
+        add_operation_.bind(5, counts.spans).bind(6, counts.errors);
+        if (auto ran = add_operation_.run(); !ran) return ran;
+    }
+    for (const std::string& key : facts.attribute_keys) {
+        if (!known_keys_.insert(key).second) continue;
+        if (auto ran = add_key_.bind(1, window).bind(2, std::string_view(key)).run(); !ran)
+            return ran;
+    }
+    for (const Key128& key : facts.host_keys) {
+        if (!known_host_keys_.insert(key).second) continue;
+        if (auto ran = add_host_key_.bind(1, std::as_bytes(std::span(key))).run(); !ran) return ran;
+    }
+    return {};
+}
+
+Result<void> CatalogueWriter::store_losses(std::uint64_t window, const LossTotals& losses) {
+    for (const auto& [id, totals] : losses.instances) {
+        const auto instance = std::as_bytes(std::span(id.bytes));
+        put_instance_.bind(1, instance).bind(2, window).bind(3, std::int64_t{totals.pid});
+        put_instance_.bind(4, std::string_view(totals.process_name));
+        put_instance_.bind(5, std::int64_t{totals.ended});
+        if (auto ran = put_instance_.run(); !ran) return ran;
+        for (const auto& [stream, counts] : totals.streams) {
+            put_losses_.bind(1, instance).bind(2, std::int64_t{stream}).bind(3, window);
+            put_losses_.bind(4, counts.spans).bind(5, counts.ends).bind(6, counts.details);
+            if (auto ran = put_losses_.run(); !ran) return ran;
+        }
+    }
+    return {};
+}
+
+Result<void> CatalogueWriter::store_position() {
+    return put_position_.bind(1, position_.window)
+        .bind(2, position_.offset)
+        .bind(3, position_.number)
+        .run();
+}
+
+Result<std::uint32_t> CatalogueWriter::service_id(const std::string& name) {
+    const auto found = services_.find(name);
+    if (found != services_.end()) return found->second;
+    // Ids are never reused, so the next is one above all.
+    std::uint32_t id = 1;
+    for (const auto& [other, other_id] : services_) id = std::max(id, other_id + 1);
+    if (auto ran = insert_service_.bind(1, std::int64_t{id}).bind(2, std::string_view(name)).run();
+        !ran)
+        return std::move(ran).error();
+    services_.emplace(name, id);
+    return id;
+}
+
+Result<void> CatalogueWriter::forget_windows(const std::set<std::uint64_t>& existing) {
+    for (auto window = windows_.begin(); window != windows_.end();) {
+        if (existing.count(*window) != 0) {
+            ++window;
+            continue;
+        }
+        for (const char* table :
+             {"extents", "operations", "attribute_keys", "losses", "instances"}) {
+            const std::string sql =
+                std::string("DELETE FROM ") + table + " WHERE window = " + std::to_string(*window);
+            if (auto ran = database_.run(sql.c_str()); !ran) return ran;
+        }
+        window = windows_.erase(window);
+    }
+    return {};
+}
+
+}  // namespace spanring::store

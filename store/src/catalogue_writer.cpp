@@ -1,0 +1,233 @@
+#include "catalogue_writer.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "catalogue_schema.hpp"
+#include "recovery.hpp"
+#include "spanring/base/os.hpp"
+#include "trace_filter.hpp"
+
+namespace spanring::store {
+namespace {
+
+// An extent ends at the spans of one full batch: what a reader decodes for one trace. Small frames
+// are gathered, at most so many bytes of them.
+constexpr std::uint64_t kExtentSpans = codec::kBatchSpansMax;
+constexpr std::uint64_t kExtentBytes = 1u << 20;
+// One transaction: about 50 ms of decoding, so that catching up is visible and stoppable.
+constexpr std::uint64_t kTurnBytes = 16u << 20;
+
+Result<bool> is_ours(Database& database, const std::string& uuid) {
+    auto version = database.prepare("PRAGMA user_version");
+    if (!version) return std::move(version).error();
+    auto row = version->step();
+    if (!row) return row;
+    if (version->integer(0) != kCatalogueVersion) return false;
+    auto identity = database.prepare("SELECT uuid FROM position");
+    if (!identity) return std::move(identity).error();
+    row = identity->step();
+    if (!row) return row;
+    return *row && identity->text(0) == uuid;
+}
+
+Result<Database> create(const Folder& folder) {
+    CatalogueWriter::discard(folder);
+    auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kWrite);
+    if (!database) return database;
+    const std::string version = "PRAGMA user_version=" + std::to_string(kCatalogueVersion);
+    const std::string position = "INSERT INTO position VALUES(1, '" + folder.uuid() + "', 0, 0, 0)";
+    for (const char* sql : {kCataloguePragmas, "BEGIN IMMEDIATE", kCatalogueSchema,
+                            position.c_str(), version.c_str(), "COMMIT"})
+        if (auto ran = database->run(sql); !ran) return std::move(ran).error();
+    return database;
+}
+
+Result<Database> open_existing(const Folder& folder) {
+    auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kWrite);
+    if (!database) return database;
+    if (auto ran = database->run(kCataloguePragmas); !ran) return std::move(ran).error();
+    auto ours = is_ours(*database, folder.uuid());
+    if (!ours) return std::move(ours).error();
+    if (!*ours) return Error{ErrorCode::kCorrupt, "the catalogue is another database's"};
+    return database;
+}
+
+}  // namespace
+
+void CatalogueWriter::discard(const Folder& folder) {
+    for (const char* suffix : {"", "-wal", "-shm"})
+        (void)os::unlink_at(folder.fd(), (std::string(kCatalogueName) + suffix).c_str());
+}
+
+Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& folder,
+                                                               const LogEnd& end) {
+    Result<void> failed;
+    for (const bool anew : {false, true}) {
+        auto database = anew ? create(folder) : open_existing(folder);
+        if (!database) {
+            failed = std::move(database).error();
+        } else {
+            std::unique_ptr<CatalogueWriter> catalogue(
+                new CatalogueWriter(folder, std::move(*database)));
+            failed = catalogue->prepare();
+            if (failed) failed = catalogue->load(end);
+            if (failed) return catalogue;
+        }
+        // Only what a rebuild heals is thrown away: not a catalogue that is locked or on a full
+        // disk.
+        if (failed.error().code != ErrorCode::kCorrupt) break;
+    }
+    return std::move(failed).error();
+}
+
+Result<void> CatalogueWriter::prepare() {
+    const struct {
+        Statement* statement;
+        const char* sql;
+    } statements[] = {
+        {&insert_extent_,
+         "INSERT INTO extents(window, offset, bytes, first_number, last_number, frames, spans,"
+         " tracepoints, committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, services,"
+         " trace_filter) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+        {&insert_service_, "INSERT INTO services(id, name) VALUES(?, ?)"},
+        {&add_operation_,
+         "INSERT INTO operations VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+         " spans = spans + excluded.spans, errors = errors + excluded.errors"},
+        {&add_key_, "INSERT OR IGNORE INTO attribute_keys VALUES(?, ?)"},
+        {&add_host_key_, "INSERT OR IGNORE INTO host_keys VALUES(?)"},
+        {&put_instance_,
+         "INSERT INTO instances VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
+         " window = ?2, pid = iif(?3 = 0, pid, ?3), name = iif(?4 = '', name, ?4),"
+         " ended = max(ended, ?5)"},
+        {&put_losses_, "INSERT OR REPLACE INTO losses VALUES(?, ?, ?, ?, ?, ?)"},
+        {&put_position_, "UPDATE position SET window = ?, offset = ?, number = ?"},
+    };
+    for (const auto& [statement, sql] : statements) {
+        auto prepared = database_.prepare(sql);
+        if (!prepared) return std::move(prepared).error();
+        *statement = std::move(*prepared);
+    }
+    return {};
+}
+
+Result<void> CatalogueWriter::load(const LogEnd& end) {
+    auto position = database_.prepare("SELECT window, offset, number FROM position");
+    if (!position) return std::move(position).error();
+    auto row = position->step();
+    if (!row) return std::move(row).error();
+    position_ = {position->unsigned_integer(0), position->unsigned_integer(1),
+                 position->unsigned_integer(2)};
+    // The log was cut behind the catalogue's back: power loss, or a commit that failed after all.
+    const bool ahead = position_.window > end.window ||
+                       (position_.window == end.window && position_.offset > end.offset) ||
+                       position_.number > end.number;
+    if (ahead) return Error{ErrorCode::kCorrupt, "the catalogue is ahead of the log"};
+    auto windows = database_.prepare("SELECT DISTINCT window FROM extents");
+    auto services = database_.prepare("SELECT id, name FROM services");
+    if (!windows || !services) return database_.error();
+    for (;;) {
+        row = windows->step();
+        if (!row) return std::move(row).error();
+        if (!*row) break;
+        windows_.insert(windows->unsigned_integer(0));
+    }
+    for (;;) {
+        row = services->step();
+        if (!row) return std::move(row).error();
+        if (!*row) break;
+        services_[services->text(1)] = static_cast<std::uint32_t>(services->integer(0));
+    }
+    return {};
+}
+
+Result<bool> CatalogueWriter::advance(const LogEnd& end) {
+    if (auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return std::move(begun).error();
+    const LogEnd before = position_;
+    auto reached = advance_in_transaction(end);
+    if (reached) {
+        if (auto committed = database_.run("COMMIT"); committed) return reached;
+        reached = database_.error();
+    }
+    (void)database_.run("ROLLBACK");
+    // The caches speak of rows that the rollback took away.
+    position_ = before;
+    services_.clear();
+    known_keys_.clear();
+    known_host_keys_.clear();
+    if (auto loaded = load(end); !loaded) return std::move(loaded).error();
+    return reached;
+}
+
+Result<bool> CatalogueWriter::advance_in_transaction(const LogEnd& end) {
+    auto windows = folder_.windows();
+    if (!windows) return std::move(windows).error();
+    const std::set<std::uint64_t> existing(windows->begin(), windows->end());
+    if (auto forgotten = forget_windows(existing); !forgotten) return std::move(forgotten).error();
+    bool reached = true;
+    for (auto window = existing.lower_bound(position_.window);
+         window != existing.end() && *window <= end.window && reached; ++window) {
+        const auto next = std::next(window);
+        std::uint64_t void_from = std::numeric_limits<std::uint64_t>::max();
+        spanring_frame_header header{};
+        if (next != existing.end()) {
+            auto found = first_frame(folder_, *next, &header);
+            if (!found) return std::move(found).error();
+            if (*found) void_from = header.number;
+        }
+        const std::uint64_t limit =
+            *window == end.window ? end.offset : std::numeric_limits<std::uint64_t>::max();
+        auto indexed = index_window(*window, limit, void_from);
+        if (!indexed) return indexed;
+        reached = *indexed;
+    }
+    if (auto stored = store_position(); !stored) return std::move(stored).error();
+    return reached;
+}
+
+/// Returns whether the window's (committed) end was reached within this turn's budget.
+Result<bool> CatalogueWriter::index_window(std::uint64_t window, std::uint64_t limit,
+                                           std::uint64_t void_from) {
+    auto fd = folder_.open_window(window, O_RDONLY);
+    if (!fd) {
+        if (fd.error().code == ErrorCode::kNotFound) return true;  // retired meanwhile
+        return std::move(fd).error();
+    }
+    if (position_.window != window) {
+        known_keys_.clear();
+        position_.window = window;
+        position_.offset = 0;
+    }
+    LogScanner scanner(fd->get(), folder_.file(window_name(window)), position_.offset,
+                       Verify::kPositions);
+    scanner.limit(limit);
+    Turn turn;
+    Extent extent;
+    FramePlace place;
+    bool reached = false;
+    while (turn.log_bytes < kTurnBytes) {
+        auto found = scanner.next(&place);
+        if (!found) return found;
+        if (!*found || place.header.number >= void_from) {
+            reached = true;
+            break;
+        }
+        if (place.header.number <= position_.number)
+            return Error{ErrorCode::kCorrupt, "frames that are indexed have become void"};
+        if (extent.frames == 0) extent.offset = position_.offset;
+        if (auto added = add_frame(scanner, place, extent, turn); !added)
+            return std::move(added).error();
+        position_.offset = scanner.position();
+        position_.number = place.header.number;
+        if (extent.facts.spans >= kExtentSpans || extent.bytes >= kExtentBytes)
+            if (auto stored = store(window, extent); !stored) return std::move(stored).error();
+    }
+    if (auto stored = store(window, extent); !stored) return std::move(stored).error();
+    if (auto stored = store_losses(window, turn.losses); !stored) return std::move(stored).error();
+    return reached;
+}
+
+}  // namespace spanring::store

@@ -1,0 +1,89 @@
+// Keeps the catalogue up with the log. One per database, used by the indexer's thread or by a
+// rebuild. Never part of a commit.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "facts.hpp"
+#include "folder.hpp"
+#include "indexer.hpp"
+#include "log_scanner.hpp"
+#include "loss_totals.hpp"
+#include "spanring/base/result.hpp"
+#include "sqlite.hpp"
+
+namespace spanring::store {
+
+class CatalogueWriter {
+public:
+    /// Opens the catalogue. One that is missing, corrupt, of another version or database, or ahead
+    /// of the log (`end`), is made anew, empty.
+    [[nodiscard]] static Result<std::unique_ptr<CatalogueWriter>> open(const Folder& folder,
+                                                                       const LogEnd& end);
+    /// Removes the files.
+    static void discard(const Folder& folder);
+
+    /// Takes in the next part of the log, at most to `end`, in one transaction, and forgets windows
+    /// that are gone. Returns whether `end` is reached. Errors: kCorrupt: discard it and open
+    /// again; others: nothing has changed, try later.
+    [[nodiscard]] Result<bool> advance(const LogEnd& end);
+
+    /// How far it reaches.
+    [[nodiscard]] const LogEnd& position() const noexcept { return position_; }
+
+private:
+    struct Extent {
+        std::uint64_t offset{0};
+        std::uint64_t bytes{0};
+        std::uint64_t first_number{0};
+        std::uint64_t last_number{0};
+        std::uint64_t frames{0};
+        std::uint64_t tracepoints{0};
+        std::int64_t committed_ns_min{0};
+        std::int64_t committed_ns_max{0};
+        Facts facts;
+    };
+    struct Turn {
+        std::uint64_t log_bytes{0};
+        LossTotals losses;
+    };
+
+    CatalogueWriter(const Folder& folder, Database database)
+        : folder_(folder), database_(std::move(database)) {}
+    [[nodiscard]] Result<void> prepare();
+    [[nodiscard]] Result<void> load(const LogEnd& end);
+    [[nodiscard]] Result<bool> advance_in_transaction(const LogEnd& end);
+    [[nodiscard]] Result<bool> index_window(std::uint64_t window, std::uint64_t limit,
+                                            std::uint64_t void_from);
+    [[nodiscard]] Result<void> add_frame(LogScanner& scanner, const FramePlace& place,
+                                         Extent& extent, Turn& turn);
+    [[nodiscard]] Result<void> store(std::uint64_t window, Extent& extent);
+    [[nodiscard]] Result<void> store_operations(std::uint64_t window, const Facts& facts);
+    [[nodiscard]] Result<void> store_losses(std::uint64_t window, const LossTotals& losses);
+    [[nodiscard]] Result<void> store_position();
+    [[nodiscard]] Result<std::uint32_t> service_id(const std::string& name);
+    [[nodiscard]] Result<void> forget_windows(const std::set<std::uint64_t>& existing);
+
+    const Folder& folder_;
+    Database database_;
+    LogEnd position_;
+    std::set<std::uint64_t> windows_;  ///< that the catalogue has something of
+    std::map<std::string, std::uint32_t> services_;
+    std::set<std::string> known_keys_;  ///< attribute keys of the current window
+    std::set<Key128> known_host_keys_;
+    Statement insert_extent_;
+    Statement insert_service_;
+    Statement add_operation_;
+    Statement add_key_;
+    Statement add_host_key_;
+    Statement put_instance_;
+    Statement put_losses_;
+    Statement put_position_;
+};
+
+}  // namespace spanring::store

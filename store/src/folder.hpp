@@ -1,0 +1,75 @@
+// The folder of a database: its files' names, its identity, its lock. What is in the files is
+// others' business.
+//
+//   uuid                          "spanring-database 1 <32 hex>": format version and identity
+//   lock                          record lock of the one writer; holds its pid as text
+//   catalogue.sqlite (-wal -shm)  the index; may be missing
+//   w-<16 digits>.log             windows, numbered upward
+//
+// Threads: functions are free of state; a Folder is read-only after open.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "spanring/base/result.hpp"
+#include "spanring/base/unique_fd.hpp"
+
+namespace spanring::store {
+
+inline constexpr const char* kCatalogueName = "catalogue.sqlite";
+
+class Folder {
+public:
+    /// Opens an existing database. Errors: kNotFound, kPermission, kVersion.
+    [[nodiscard]] static Result<Folder> open(const std::string& path);
+    /// Opens it, and makes what is missing: the folder (0700, with its parents), the uuid.
+    [[nodiscard]] static Result<Folder> open_or_create(const std::string& path);
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] const std::string& uuid() const noexcept { return uuid_; }
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+    [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+    /// Numbers of the windows that exist, ascending.
+    [[nodiscard]] Result<std::vector<std::uint64_t>> windows() const;
+    /// Opens a window. `flags` as open(2), O_CLOEXEC and O_NOFOLLOW added.
+    [[nodiscard]] Result<UniqueFd> open_window(std::uint64_t window, int flags) const;
+    [[nodiscard]] Result<void> remove_window(std::uint64_t window) const;
+    /// Makes names durable (fsync of the folder).
+    [[nodiscard]] Result<void> sync_names() const;
+    /// Bytes of all files together.
+    [[nodiscard]] std::uint64_t bytes_total() const;
+
+private:
+    [[nodiscard]] Result<void> read_identity();
+    [[nodiscard]] Result<void> write_identity();
+
+    std::string path_;
+    std::string uuid_;
+    UniqueFd fd_;
+};
+
+[[nodiscard]] std::string window_name(std::uint64_t window);
+/// Length of an open file in bytes.
+[[nodiscard]] Result<std::uint64_t> file_bytes(int fd, const std::string& name);
+
+/// The right to write. A record lock, because the kernel then names the holder and drops it with
+/// the process, forked children or not; and, as record locks do not exclude a second one in the
+/// same process, a list of those held here.
+class WriterLock {
+public:
+    /// Errors: kBusy (names the holder's pid), others as the system's.
+    [[nodiscard]] static Result<WriterLock> take(const Folder& folder);
+    WriterLock(WriterLock&& other) noexcept;
+    WriterLock& operator=(WriterLock&&) = delete;
+    ~WriterLock();
+
+private:
+    WriterLock(UniqueFd fd, std::string identity) noexcept;
+    UniqueFd fd_;
+    std::string identity_;  ///< of the lock file: device and inode
+};
+
+}  // namespace spanring::store

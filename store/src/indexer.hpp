@@ -1,0 +1,63 @@
+// The background thread that follows the log: writes the catalogue in groups and retires windows.
+// It reads the log like everybody else, so it holds no frames, cannot fall out of step with them,
+// and a commit never waits for it. Threads: committed() from the committing thread, the others
+// from any.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "folder.hpp"
+#include "spanring/base/result.hpp"
+
+namespace spanring::store {
+
+class CatalogueWriter;
+
+/// How far the log is committed.
+struct LogEnd {
+    std::uint64_t window{0};
+    std::uint64_t offset{0};
+    std::uint64_t number{0};  ///< of the last frame
+};
+
+class Indexer {
+public:
+    /// `end`: what recovery found. `on_new_window` is called on the thread when a window began.
+    Indexer(const Folder& folder, LogEnd end, std::function<void()> on_new_window);
+    ~Indexer();
+    Indexer(const Indexer&) = delete;
+    Indexer& operator=(const Indexer&) = delete;
+
+    /// The log now reaches to `end`. Cheap: wakes the thread only out of idleness.
+    void committed(LogEnd end);
+    /// Returns when everything committed before the call is in the catalogue. Errors: what stopped
+    /// the catalogue from taking it; the thread tries again with the next commit.
+    [[nodiscard]] Result<void> wait_for_all();
+
+private:
+    void run();
+    void turn(std::unique_lock<std::mutex>& lock);
+
+    const Folder& folder_;
+    std::function<void()> on_new_window_;
+    std::unique_ptr<CatalogueWriter> catalogue_;  ///< touched by the thread alone
+    std::mutex mutex_;
+    std::condition_variable wake_;  ///< the thread waits here
+    std::condition_variable done_;  ///< wait_for_all waits here
+    LogEnd end_;
+    std::uint64_t turns_{0};      ///< finished
+    std::uint64_t indexed_{0};    ///< frame number that the catalogue reaches
+    std::optional<Error> error_;  ///< of the last turn
+    bool idle_{false};
+    bool hurry_{false};
+    bool stop_{false};
+    std::thread thread_;
+};
+
+}  // namespace spanring::store

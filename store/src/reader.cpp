@@ -1,0 +1,195 @@
+#include "reader.hpp"
+
+#include <algorithm>
+
+namespace spanring::store {
+namespace {
+
+// Of trace filters held in memory: those of about 600 M spans in traces of five. The others are
+// fetched one by one.
+constexpr std::size_t kFilterBytesMax = 256u << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
+    auto folder = Folder::open(path);
+    if (!folder) return std::move(folder).error();
+    auto reader = std::make_unique<ReaderImpl>(std::move(*folder));
+    if (auto read = reader->refresh(); !read) return std::move(read).error();
+    return std::unique_ptr<Reader>(std::move(reader));
+}
+
+bool ReaderImpl::each_batch(const Piece& piece, const BatchTaker& take) {
+    return view_.each_frame(
+        piece, [&](const FramePlace& place, const FrameView& frame, const std::string& file) {
+            for (const auto encoded : frame.batches) {
+                auto batch = codec::decode(encoded);
+                if (!batch) {
+                    view_.warn(file + ": skipped a batch of the frame at " +
+                               std::to_string(place.offset) + ": " + batch.error().message);
+                } else if (!take(*batch)) {
+                    return false;
+                }
+            }
+            return true;
+        });
+}
+
+bool ReaderImpl::materialise(const codec::Batch& batch, std::size_t index, codec::Span* span) {
+    auto built = batch.span(index);
+    if (!built) {
+        view_.warn("skipped a span: " + built.error().message);
+        return false;
+    }
+    *span = std::move(*built);
+    if (!span->resource) span->resource = std::make_shared<const codec::Attributes>();
+    return true;
+}
+
+bool ReaderImpl::materialise_open(const codec::Batch& batch, std::size_t index, codec::Span* span) {
+    if (!materialise(batch, index, span)) return false;
+    // A pending one has ended: only details from other threads may still come.
+    span->unfinished = (batch.rows[index].flags & codec::RowFlag::kPendingEnd) == 0;
+    return true;
+}
+
+std::vector<std::uint64_t> ReaderImpl::hashes_of(const std::vector<TraceId>& ids) {
+    std::vector<std::uint64_t> hashes;
+    const std::set<Key128> host_keys =
+        view_.catalogue() != nullptr ? view_.catalogue()->host_keys() : std::set<Key128>{};
+    for (const TraceId& id : ids)
+        for (const TraceKey& key : keys_of(id, host_keys)) hashes.push_back(hash_of(key));
+    return hashes;
+}
+
+void ReaderImpl::load_filters() {
+    CatalogueReader* catalogue = view_.catalogue();
+    if (catalogue == nullptr || filter_bytes_ >= kFilterBytesMax) return;
+    catalogue->filters_after(filters_loaded_, [&](std::int64_t id, auto filter) {
+        filters_[id].assign(filter.begin(), filter.end());
+        filter_bytes_ += filter.size();
+        filters_loaded_ = id;
+        return filter_bytes_ < kFilterBytesMax;
+    });
+}
+
+bool ReaderImpl::filter_allows(const Piece& piece, const std::vector<std::uint64_t>& hashes) {
+    if (!piece.indexed() || view_.catalogue() == nullptr) return true;
+    std::vector<std::byte> fetched;
+    std::span<const std::byte> filter;
+    if (const auto held = filters_.find(piece.id); held != filters_.end()) {
+        filter = held->second;
+    } else if (view_.catalogue()->filter_of(piece.id, &fetched)) {
+        filter = fetched;
+    } else {
+        return true;
+    }
+    return std::any_of(hashes.begin(), hashes.end(),
+                       [&](std::uint64_t hash) { return may_contain(filter, hash); });
+}
+
+bool ReaderImpl::may_match(const Piece& piece, const SpanFilter& filter,
+                           const std::vector<std::uint64_t>& trace_hashes) {
+    if (!piece.indexed()) return true;
+    if (filter.since_ns && piece.start_ns_max < *filter.since_ns) return false;
+    if (filter.until_ns && piece.start_ns_min >= *filter.until_ns) return false;
+    if (filter.service && view_.catalogue() != nullptr) {
+        const auto service = view_.catalogue()->service_id(*filter.service);
+        if (!service || !std::binary_search(piece.services.begin(), piece.services.end(), *service))
+            return false;
+    }
+    return !filter.trace_id || filter_allows(piece, trace_hashes);
+}
+
+Result<void> ReaderImpl::visit(const SpanFilter& filter, const SpanVisitor& visitor,
+                               const Progress& progress) {
+    std::vector<std::uint64_t> hashes;
+    if (filter.trace_id) {
+        hashes = hashes_of({*filter.trace_id});
+        load_filters();
+    }
+    std::uint64_t total = 0;
+    for (const Piece& piece : view_.pieces()) total += piece.bytes;
+    std::uint64_t done = 0;
+    codec::Span span;
+    const auto visit_batch = [&](const codec::Batch& batch) {
+        const RowMatcher matcher(filter, batch);
+        for (std::size_t i = 0; matcher.any() && i < batch.rows.size(); ++i) {
+            if (!matcher.matches(batch.rows[i]) || !materialise(batch, i, &span)) continue;
+            if (!filter.attributes.empty() && !filter.matches(span)) continue;
+            if (!visitor(span)) return false;
+        }
+        return true;
+    };
+    for (const Piece& piece : view_.pieces()) {
+        if (may_match(piece, filter, hashes) && !each_batch(piece, visit_batch)) return {};
+        done += piece.bytes;
+        if (progress) progress(done, total);
+    }
+    const codec::Batch& open = view_.open_rows();
+    const RowMatcher matcher(filter, open);
+    for (std::size_t i = 0; matcher.any() && i < open.rows.size(); ++i) {
+        if (!matcher.matches(open.rows[i]) || !materialise_open(open, i, &span)) continue;
+        if (!filter.attributes.empty() && !filter.matches(span)) continue;
+        if (!visitor(span)) return {};
+    }
+    return {};
+}
+
+Result<std::uint64_t> ReaderImpl::visit_frames_after(std::uint64_t after,
+                                                     const FrameVisitor& visitor) {
+    std::uint64_t seen = after;
+    // Pieces are in the order of their numbers.
+    auto piece = std::partition_point(view_.pieces().begin(), view_.pieces().end(),
+                                      [after](const Piece& p) { return p.last_number <= after; });
+    const auto take = [&](const FramePlace& place, const FrameView& view, const std::string& file) {
+        if (place.header.number <= after) return true;
+        CommittedFrame frame;
+        frame.number = place.header.number;
+        frame.committed_ns = place.header.committed_ns;
+        frame.bytes = view.bytes;
+        if (auto deltas = decode_instances(view.meta.instances); deltas) {
+            for (const InstanceDelta& delta : *deltas) {
+                frame.tracepoints += delta.tracepoints;
+                if (delta.tracepoints != 0)
+                    frame.instance_tracepoints.emplace_back(delta.id, delta.tracepoints);
+            }
+        }
+        for (const auto encoded : view.batches) {
+            auto batch = codec::decode(encoded);
+            if (batch) {
+                frame.batches.push_back(std::move(*batch));
+            } else {
+                view_.warn(file + ": skipped a batch of the frame at " +
+                           std::to_string(place.offset) + ": " + batch.error().message);
+            }
+        }
+        seen = std::max(seen, frame.number);
+        return visitor(frame);
+    };
+    for (; piece != view_.pieces().end(); ++piece) {
+        if (!view_.each_frame(*piece, take)) return seen;
+        seen = std::max(seen, piece->last_number);
+    }
+    return seen;
+}
+
+Result<std::uint64_t> ReaderImpl::visit_after(std::uint64_t after, const SpanVisitor& visitor) {
+    codec::Span span;
+    return visit_frames_after(after, [&](const CommittedFrame& frame) {
+        for (const codec::Batch& batch : frame.batches)
+            for (std::size_t i = 0; i < batch.rows.size(); ++i)
+                if (materialise(batch, i, &span) && !visitor(span)) return false;
+        return true;
+    });
+}
+
+Result<std::vector<codec::Span>> ReaderImpl::trace(const TraceId& id) {
+    auto spans = std::move(collect({id}).front());
+    if (spans.empty())
+        return Error{ErrorCode::kNotFound,
+                     "no trace " + to_hex(id) + " in " + view_.folder().path()};
+    return spans;
+}
+
+}  // namespace spanring::store

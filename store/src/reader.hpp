@@ -1,0 +1,68 @@
+// The Reader's implementation: queries over the LogView. Simple walks are in reader.cpp, what needs
+// whole traces or totals in reader_summaries.cpp. Threads: one owner.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "log_view.hpp"
+#include "row_matcher.hpp"
+#include "spanring/store/database.hpp"
+
+namespace spanring::store {
+
+class ReaderImpl final : public Reader {
+public:
+    explicit ReaderImpl(Folder folder) : view_(std::move(folder)) {}
+
+    Result<void> refresh() override { return view_.refresh(); }
+    Result<void> visit(const SpanFilter& filter, const SpanVisitor& visitor,
+                       const Progress& progress) override;
+    Result<std::uint64_t> visit_after(std::uint64_t after, const SpanVisitor& visitor) override;
+    Result<std::uint64_t> visit_frames_after(std::uint64_t after,
+                                             const FrameVisitor& visitor) override;
+    [[nodiscard]] std::uint64_t newest_frame() const noexcept override {
+        return view_.newest_frame();
+    }
+    Result<std::vector<codec::Span>> trace(const TraceId& id) override;
+    Result<std::vector<TraceSummary>> traces(const SpanFilter& filter, std::size_t limit) override;
+    Result<std::vector<std::string>> services() override;
+    Result<std::vector<OperationSummary>> operations(
+        const std::optional<std::string>& service) override;
+    Result<DatabaseStats> stats() override;
+    [[nodiscard]] const std::vector<std::string>& warnings() const noexcept override {
+        return view_.warnings();
+    }
+
+private:
+    using BatchTaker = std::function<bool(const codec::Batch&)>;  ///< false: stop
+    /// Visits the finished spans of a piece, batch by batch; a batch that cannot be read is skipped
+    /// with a warning. Returns false if stopped.
+    bool each_batch(const Piece& piece, const BatchTaker& take);
+    /// By what the catalogue knows. Tail pieces always may.
+    bool may_match(const Piece& piece, const SpanFilter& filter,
+                   const std::vector<std::uint64_t>& trace_hashes);
+    bool filter_allows(const Piece& piece, const std::vector<std::uint64_t>& hashes);
+    void load_filters();
+    [[nodiscard]] std::vector<std::uint64_t> hashes_of(const std::vector<TraceId>& ids);
+    /// Row `index` as a span; false with a warning if it cannot be read.
+    bool materialise(const codec::Batch& batch, std::size_t index, codec::Span* span);
+    bool materialise_open(const codec::Batch& batch, std::size_t index, codec::Span* span);
+
+    /// All spans of these traces, also open ones, in the order of `ids`, by start.
+    [[nodiscard]] std::vector<std::vector<codec::Span>> collect(const std::vector<TraceId>& ids);
+    [[nodiscard]] std::vector<TraceId> newest_matches(const SpanFilter& filter, std::size_t limit);
+    [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operation_counts();
+
+    LogView view_;
+    // Trace filters of extents by id, as far as the budget goes.
+    std::unordered_map<std::int64_t, std::vector<std::byte>> filters_;
+    std::int64_t filters_loaded_{0};
+    std::size_t filter_bytes_{0};
+};
+
+}  // namespace spanring::store

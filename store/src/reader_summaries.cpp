@@ -1,0 +1,265 @@
+// Queries over whole traces and totals.
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "reader.hpp"
+
+namespace spanring::store {
+namespace {
+
+using codec::RowFlag;
+using codec::Span;
+
+constexpr auto kNoStart = std::numeric_limits<std::int64_t>::min();
+
+struct TraceIdHash {
+    std::size_t operator()(const TraceId& id) const noexcept {
+        TraceKey key;
+        std::memcpy(&key.high, id.bytes.data(), 8);
+        std::memcpy(&key.low, id.bytes.data() + 8, 8);
+        return TraceKeyHash{}(key);
+    }
+};
+
+void sort_by_start(std::vector<Span>& spans) {
+    std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+        return a.start_ns.value_or(kNoStart) < b.start_ns.value_or(kNoStart);
+    });
+}
+
+/// The first span without a parent; else the first whose parent is not here; else the first.
+const Span& root_of(const std::vector<Span>& spans) {
+    for (const Span& span : spans)
+        if (!span.parent_id.valid()) return span;
+    std::set<SpanId> ids;
+    for (const Span& span : spans) ids.insert(span.span_id);
+    for (const Span& span : spans)
+        if (ids.count(span.parent_id) == 0) return span;
+    return spans.front();
+}
+
+/// `spans`: not empty, by start.
+TraceSummary summary_of(const std::vector<Span>& spans) {
+    TraceSummary summary;
+    const Span& root = root_of(spans);
+    summary.trace_id = root.trace_id;
+    summary.trace_id_64 = root.trace_id_64;
+    summary.root_service = codec::service_of(*root.resource);
+    summary.root_operation = root.name;
+    summary.span_count = spans.size();
+    std::set<std::string> services;
+    std::optional<std::int64_t> first;
+    std::int64_t last = kNoStart;
+    for (const Span& span : spans) {
+        services.insert(codec::service_of(*span.resource));
+        summary.error_count += span.status == codec::StatusCode::kError;
+        if (!span.start_ns) continue;
+        first = std::min(first.value_or(*span.start_ns), *span.start_ns);
+        last = std::max(last, *span.start_ns + span.duration_ns.value_or(0));
+    }
+    if (first) {
+        summary.start_ns = *first;
+        summary.duration_ns = last - *first;
+    }
+    summary.services.assign(services.begin(), services.end());
+    return summary;
+}
+
+/// The traces with the latest matching spans seen so far.
+class Candidates {
+public:
+    explicit Candidates(std::size_t limit) : limit_(limit) {}
+
+    void add(const TraceId& id, std::int64_t start_ns) {
+        auto [entry, fresh] = latest_.try_emplace(id, start_ns);
+        if (!fresh) entry->second = std::max(entry->second, start_ns);
+    }
+    /// Whether a span that starts at or before this can still change the answer.
+    [[nodiscard]] bool open_for(std::int64_t start_ns_max) const {
+        if (latest_.size() < limit_) return true;
+        return start_ns_max > sorted_starts()[limit_ - 1];
+    }
+    [[nodiscard]] std::vector<TraceId> newest() const {
+        std::vector<std::pair<std::int64_t, TraceId>> all;
+        for (const auto& [id, start] : latest_) all.emplace_back(start, id);
+        std::sort(all.begin(), all.end(), std::greater<>());
+        std::vector<TraceId> ids;
+        for (std::size_t i = 0; i < std::min(limit_, all.size()); ++i) ids.push_back(all[i].second);
+        return ids;
+    }
+
+private:
+    [[nodiscard]] std::vector<std::int64_t> sorted_starts() const {
+        std::vector<std::int64_t> starts;
+        for (const auto& [id, start] : latest_) starts.push_back(start);
+        std::nth_element(starts.begin(), starts.begin() + static_cast<std::ptrdiff_t>(limit_ - 1),
+                         starts.end(), std::greater<>());
+        return starts;
+    }
+
+    std::size_t limit_;
+    std::unordered_map<TraceId, std::int64_t, TraceIdHash> latest_;
+};
+
+}  // namespace
+
+std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& ids) {
+    std::vector<std::vector<Span>> traces(ids.size());
+    const auto hashes = hashes_of(ids);
+    load_filters();
+    Span span;
+    const auto take_from = [&](const codec::Batch& batch, bool open) {
+        std::unordered_map<TraceKey, std::size_t, TraceKeyHash> wanted;
+        const auto host_keys = host_keys_of(batch);
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            for (const TraceKey& key : keys_of(ids[i], host_keys)) wanted.emplace(key, i);
+        for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+            const auto found = wanted.find(trace_key(batch.rows[i]));
+            if (found == wanted.end()) continue;
+            if (open ? materialise_open(batch, i, &span) : materialise(batch, i, &span))
+                traces[found->second].push_back(span);
+        }
+    };
+    for (const Piece& piece : view_.pieces()) {
+        if (!filter_allows(piece, hashes)) continue;
+        (void)each_batch(piece, [&](const codec::Batch& batch) {
+            take_from(batch, false);
+            return true;
+        });
+    }
+    take_from(view_.open_rows(), true);
+    for (auto& spans : traces) sort_by_start(spans);
+    return traces;
+}
+
+std::vector<TraceId> ReaderImpl::newest_matches(const SpanFilter& filter, std::size_t limit) {
+    Candidates candidates(limit);
+    const auto take_from = [&](const codec::Batch& batch) {
+        const RowMatcher matcher(filter, batch);
+        for (std::size_t i = 0; matcher.any() && i < batch.rows.size(); ++i) {
+            if (!matcher.matches_fully(i)) continue;
+            const codec::Row& row = batch.rows[i];
+            const bool has_start = (row.flags & RowFlag::kHasStart) != 0;
+            candidates.add(batch.trace_id(row), has_start ? row.start_ns : kNoStart);
+        }
+        return true;
+    };
+    take_from(view_.open_rows());
+    // Latest first; what the catalogue does not know may hold anything.
+    const auto start_of = [](const Piece& piece) {
+        return piece.indexed() ? piece.start_ns_max : std::numeric_limits<std::int64_t>::max();
+    };
+    std::vector<const Piece*> order;
+    for (const Piece& piece : view_.pieces()) order.push_back(&piece);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](const Piece* a, const Piece* b) { return start_of(*a) > start_of(*b); });
+    std::vector<std::uint64_t> hashes;
+    if (filter.trace_id) hashes = hashes_of({*filter.trace_id});
+    for (const Piece* piece : order) {
+        if (!candidates.open_for(start_of(*piece))) break;
+        if (may_match(*piece, filter, hashes)) (void)each_batch(*piece, take_from);
+    }
+    return candidates.newest();
+}
+
+Result<std::vector<TraceSummary>> ReaderImpl::traces(const SpanFilter& filter, std::size_t limit) {
+    std::vector<TraceSummary> summaries;
+    if (limit == 0) return summaries;
+    for (const auto& spans : collect(newest_matches(filter, limit)))
+        if (!spans.empty()) summaries.push_back(summary_of(spans));
+    std::stable_sort(
+        summaries.begin(), summaries.end(),
+        [](const TraceSummary& a, const TraceSummary& b) { return a.start_ns > b.start_ns; });
+    return summaries;
+}
+
+Result<std::map<OperationKey, OperationCounts>> ReaderImpl::operation_counts() {
+    std::map<OperationKey, OperationCounts> counts;
+    auto refreshed = view_.refresh([&](CatalogueReader& catalogue) -> Result<void> {
+        auto indexed = catalogue.operations();
+        if (!indexed) return std::move(indexed).error();
+        counts = std::move(*indexed);
+        return {};
+    });
+    if (!refreshed) return std::move(refreshed).error();
+    Facts facts;
+    for (const Piece& piece : view_.pieces()) {
+        if (piece.indexed()) continue;
+        (void)each_batch(piece, [&](const codec::Batch& batch) {
+            facts.add(batch);
+            return true;
+        });
+    }
+    // If the catalogue failed on the way, everything is tail.
+    if (view_.catalogue() == nullptr) counts.clear();
+    for (const auto& [key, more] : facts.operations) {
+        counts[key].spans += more.spans;
+        counts[key].errors += more.errors;
+    }
+    return counts;
+}
+
+Result<std::vector<OperationSummary>> ReaderImpl::operations(
+    const std::optional<std::string>& service) {
+    auto counts = operation_counts();
+    if (!counts) return std::move(counts).error();
+    std::vector<OperationSummary> found;
+    for (const auto& [key, count] : *counts)
+        if (!service || key.service == *service)
+            found.push_back({key.service, key.name, key.kind, count.spans, count.errors});
+    return found;
+}
+
+Result<std::vector<std::string>> ReaderImpl::services() {
+    auto counts = operation_counts();
+    if (!counts) return std::move(counts).error();
+    std::set<std::string> names;
+    for (const auto& [key, count] : *counts) names.insert(key.service);
+    const codec::Batch& open = view_.open_rows();
+    const auto open_services = services_of(open);
+    for (const codec::Row& row : open.rows) names.insert(open_services[row.resource]);
+    return std::vector<std::string>(names.begin(), names.end());
+}
+
+Result<DatabaseStats> ReaderImpl::stats() {
+    LossTotals totals;
+    auto refreshed = view_.refresh([&](CatalogueReader& catalogue) -> Result<void> {
+        auto losses = catalogue.losses();
+        if (!losses) return std::move(losses).error();
+        totals = std::move(*losses);
+        return {};
+    });
+    if (!refreshed) return std::move(refreshed).error();
+    if (view_.catalogue() == nullptr) totals = {};
+    for (const auto& [id, newer] : view_.tail_losses().instances) {
+        InstanceTotals& instance = totals.instances[id];
+        if (newer.pid != 0) instance.pid = newer.pid;
+        if (!newer.process_name.empty()) instance.process_name = newer.process_name;
+        instance.ended = instance.ended || newer.ended;
+        for (const auto& [stream, counts] : newer.streams) instance.streams[stream] = counts;
+    }
+    DatabaseStats stats;
+    stats.bytes = view_.folder().bytes_total();
+    stats.windows = view_.window_count();
+    for (const Piece& piece : view_.pieces()) {
+        stats.spans += piece.spans;
+        stats.frames += piece.frames;
+    }
+    if (!view_.pieces().empty()) {
+        stats.oldest_commit_ns = view_.pieces().front().committed_ns_min;
+        stats.newest_commit_ns = view_.pieces().back().committed_ns_max;
+    }
+    for (const auto& [id, instance] : totals.instances) {
+        InstanceLosses losses{id, instance.pid, instance.process_name, instance.ended, 0, 0, 0};
+        for (const auto& [stream, counts] : instance.streams) {
+            losses.spans += counts.spans;
+            losses.ends += counts.ends;
+            losses.details += counts.details;
+        }
+        stats.losses.push_back(std::move(losses));
+    }
+    return stats;
+}
+
+}  // namespace spanring::store

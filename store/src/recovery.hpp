@@ -1,0 +1,35 @@
+// What a starting writer finds: cuts the torn tail of the newest window and folds what is there.
+// Threads: the opening thread, under the writer's lock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "folder.hpp"
+#include "frame_layout.h"
+#include "spanring/store/database.hpp"
+
+namespace spanring::store {
+
+struct Recovery {
+    RecoveredState state;
+    std::uint64_t next_window{1};
+    std::uint64_t next_frame{1};
+    std::uint64_t end_window{0};  ///< where the log ends; 0: there is none
+    std::uint64_t end_offset{0};
+};
+
+[[nodiscard]] Result<Recovery> recover(const Folder& folder);
+
+/// The window to start a fold with: the newest that begins with a good snapshot, else the oldest.
+/// `windows` ascending, not empty.
+[[nodiscard]] Result<std::uint64_t> fold_start(const Folder& folder,
+                                               const std::vector<std::uint64_t>& windows);
+
+/// The first good frame's header of a window; false: none (empty, torn, gone). For retirement and
+/// for readers, who must know from which number on an older window is void.
+[[nodiscard]] Result<bool> first_frame(const Folder& folder, std::uint64_t window,
+                                       spanring_frame_header* header);
+
+}  // namespace spanring::store

@@ -1,0 +1,57 @@
+#include "retirement.hpp"
+
+#include <fcntl.h>
+
+#include <vector>
+
+#include "recovery.hpp"
+
+namespace spanring::store {
+namespace {
+
+/// Bytes of a window; 0 if it is gone.
+std::uint64_t bytes_of(const Folder& folder, std::uint64_t window) {
+    auto fd = folder.open_window(window, O_RDONLY);
+    if (!fd) return 0;
+    auto bytes = file_bytes(fd->get(), window_name(window));
+    return bytes ? *bytes : 0;
+}
+
+}  // namespace
+
+Result<std::uint64_t> retire_windows(const Folder& folder, const RetirementRule& rule) {
+    auto windows = folder.windows();
+    if (!windows) return std::move(windows).error();
+    std::vector<std::uint64_t> bytes;
+    std::uint64_t total = 0;
+    for (const std::uint64_t window : *windows) {
+        bytes.push_back(bytes_of(folder, window));
+        total += bytes.back();
+    }
+    std::uint64_t removed = 0;
+    for (std::size_t i = 0; i + 1 < windows->size(); ++i) {
+        bool old = total > rule.bytes_max;
+        if (!old) {
+            // Whatever is in a window was committed before the first frame of the next one.
+            spanring_frame_header next{};
+            auto found = first_frame(folder, (*windows)[i + 1], &next);
+            old = found && *found &&
+                  rule.now_ns - next.committed_ns > std::chrono::nanoseconds(rule.age_max).count();
+        }
+        if (!old) break;
+        if (auto gone = folder.remove_window((*windows)[i]); !gone) return std::move(gone).error();
+        total -= bytes[i];
+        ++removed;
+    }
+    return removed;
+}
+
+Result<bool> retire_oldest(const Folder& folder) {
+    auto windows = folder.windows();
+    if (!windows) return std::move(windows).error();
+    if (windows->size() < 2) return false;
+    if (auto gone = folder.remove_window(windows->front()); !gone) return std::move(gone).error();
+    return true;
+}
+
+}  // namespace spanring::store

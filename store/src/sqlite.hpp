@@ -1,0 +1,74 @@
+// The little of SQLite that the catalogue needs, as RAII and Result. The header of SQLite itself is
+// seen by sqlite.cpp alone. Threads: a Database and its statements belong to one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "spanring/base/result.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace spanring::store {
+
+class Statement;
+
+class Database {
+public:
+    enum class Mode : std::uint8_t { kRead, kWrite };
+    /// kWrite creates the file. Errors: kCorrupt for everything that a rebuild would heal, else
+    /// kPermission, kNoSpace, kIo, kBusy.
+    [[nodiscard]] static Result<Database> open(const std::string& file, Mode mode);
+
+    /// Runs statements that give no rows.
+    [[nodiscard]] Result<void> run(const char* sql);
+    [[nodiscard]] Result<Statement> prepare(const char* sql);
+    [[nodiscard]] Error error() const;
+
+private:
+    struct Close {
+        void operator()(sqlite3* handle) const noexcept;
+    };
+    std::unique_ptr<sqlite3, Close> handle_;
+    std::string file_;
+};
+
+/// A prepared statement: bind, then step until false; reset() before the next use.
+class Statement {
+public:
+    Statement& bind(int index, std::int64_t value);
+    Statement& bind(int index, std::uint64_t value) {
+        return bind(index, static_cast<std::int64_t>(value));
+    }
+    /// Borrowed until the statement is reset.
+    Statement& bind(int index, std::string_view text);
+    Statement& bind(int index, std::span<const std::byte> bytes);
+
+    /// True: a row is there.
+    [[nodiscard]] Result<bool> step();
+    /// step() and reset() of a statement that gives no rows.
+    [[nodiscard]] Result<void> run();
+    void reset() noexcept;
+
+    [[nodiscard]] std::int64_t integer(int column) const noexcept;
+    [[nodiscard]] std::uint64_t unsigned_integer(int column) const noexcept {
+        return static_cast<std::uint64_t>(integer(column));
+    }
+    [[nodiscard]] std::string text(int column) const;
+    /// Valid until the next step.
+    [[nodiscard]] std::span<const std::byte> bytes(int column) const noexcept;
+
+private:
+    friend class Database;
+    struct Finalize {
+        void operator()(sqlite3_stmt* handle) const noexcept;
+    };
+    std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+};
+
+}  // namespace spanring::store

@@ -1,0 +1,168 @@
+// The writer: appends frames to windows. What needs time (durability, index, retirement) is left to
+// two background threads.
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <mutex>
+
+#include "indexer.hpp"
+#include "recovery.hpp"
+#include "retirement.hpp"
+#include "spanring/store/database.hpp"
+#include "window_log.hpp"
+
+namespace spanring::store {
+namespace {
+
+std::int64_t system_now_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+class WriterImpl final : public Writer {
+public:
+    WriterImpl(Folder folder, WriterLock lock, Recovery recovery, WriterOptions options)
+        : options_(std::move(options)),
+          folder_(std::move(folder)),
+          lock_(std::move(lock)),
+          recovered_(std::move(recovery.state)),
+          next_window_(recovery.next_window),
+          next_frame_(recovery.next_frame),
+          syncer_(folder_, options_.sync_interval),
+          indexer_(folder_,
+                   LogEnd{recovery.end_window, recovery.end_offset, recovery.next_frame - 1},
+                   [this] { (void)retire(); }) {}
+
+    [[nodiscard]] const RecoveredState& recovered() const noexcept override { return recovered_; }
+
+    [[nodiscard]] bool wants_snapshot() const noexcept override {
+        // acquire: pairs with the release in commit and begin_window, so that a thread that builds
+        // the next frame sees the state that the flag speaks of.
+        return wants_snapshot_.load(std::memory_order_acquire) || window_is_old();
+    }
+
+    [[nodiscard]] Result<std::uint64_t> commit(Frame frame, const FrameSummary& summary) override;
+
+    [[nodiscard]] Result<void> sync() override { return syncer_.sync_now(); }
+    [[nodiscard]] Result<void> index_now() override { return indexer_.wait_for_all(); }
+    [[nodiscard]] Result<std::uint64_t> retire() override {
+        return retire_windows(folder_,
+                              {options_.database_bytes_max, options_.retention, options_.now_ns()});
+    }
+
+private:
+    [[nodiscard]] Result<void> begin_window();
+    [[nodiscard]] Result<void> append(std::span<const std::byte> bytes);
+    void abandon_window(std::uint64_t good_bytes);
+    /// A full disk heals by itself: the oldest window goes, for the next try.
+    void make_room(const Error& cause) {
+        if (cause.code == ErrorCode::kNoSpace) (void)retire_oldest(folder_);
+    }
+
+    [[nodiscard]] bool window_is_old() const noexcept {
+        // relaxed: only compared with the clock.
+        const std::int64_t began = window_began_ns_.load(std::memory_order_relaxed);
+        return options_.now_ns() - began >=
+               std::chrono::nanoseconds(options_.window_age_max).count();
+    }
+
+    const WriterOptions options_;
+    const Folder folder_;
+    const WriterLock lock_;
+    const RecoveredState recovered_;
+    std::uint64_t next_window_;
+    std::uint64_t next_frame_;
+    std::shared_ptr<WindowLog> window_;  ///< null: closed, the next frame must begin one
+    bool window_is_new_{false};          ///< its name is not durable yet
+    std::atomic<bool> wants_snapshot_{true};
+    std::atomic<std::int64_t> window_began_ns_{0};
+    Syncer syncer_;
+    Indexer indexer_;
+};
+
+Result<void> WriterImpl::begin_window() {
+    window_.reset();
+    // release: pairs with the acquire in wants_snapshot.
+    wants_snapshot_.store(true, std::memory_order_release);
+    auto created = WindowLog::create(folder_, next_window_);
+    // The number is used up even if that failed: a file of this name may exist now.
+    ++next_window_;
+    if (!created) return std::move(created).error();
+    window_ = std::move(*created);
+    window_is_new_ = true;
+    // relaxed: only compared with the clock.
+    window_began_ns_.store(options_.now_ns(), std::memory_order_relaxed);
+    return {};
+}
+
+Result<void> WriterImpl::append(std::span<const std::byte> bytes) {
+    if (auto appended = window_->append(bytes); !appended) return appended;
+    if (options_.durability == Durability::kInterval) {
+        syncer_.add(window_, window_is_new_);
+        return {};
+    }
+    if (auto synced = window_->sync(); !synced) return synced;
+    return window_is_new_ ? folder_.sync_names() : Result<void>{};
+}
+
+// Nothing is tried twice: after a failed write or sync nobody knows what the file holds.
+void WriterImpl::abandon_window(std::uint64_t good_bytes) {
+    const std::uint64_t number = window_->number();
+    const bool removed = good_bytes == 0 && folder_.remove_window(number).ok();
+    // If the cut fails as well, the frame may stay there whole; the next window's first frame will
+    // have its number, which makes it void.
+    if (!removed) (void)window_->cut(good_bytes);
+    window_.reset();
+    // release: pairs with the acquire in wants_snapshot.
+    wants_snapshot_.store(true, std::memory_order_release);
+}
+
+Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summary) {
+    std::uint64_t payload = frame.open_spans.size() + frame.deferred.size();
+    for (const auto& batch : frame.batches) payload += batch.size();
+    if (payload > SPANRING_FRAME_BYTES_MAX / 2)
+        return Error{ErrorCode::kInvalidArgument,
+                     "a frame of " + std::to_string(payload) + " bytes is too long"};
+    if (frame.snapshot && wants_snapshot()) {
+        if (auto begun = begin_window(); !begun) {
+            make_room(begun.error());
+            return std::move(begun).error();
+        }
+    } else if (!window_) {
+        return Error{ErrorCode::kInvalidArgument, "a window must begin with a snapshot"};
+    }
+    frame.number = next_frame_;
+    frame.committed_ns = options_.now_ns();
+    const std::uint64_t good_bytes = window_->bytes();
+    if (auto appended = append(encode(frame, summary)); !appended) {
+        abandon_window(good_bytes);
+        make_room(appended.error());
+        return std::move(appended).error();
+    }
+    window_is_new_ = false;
+    // release: pairs with the acquire in wants_snapshot.
+    wants_snapshot_.store(window_->bytes() >= options_.window_bytes_max || window_->sync_failed(),
+                          std::memory_order_release);
+    indexer_.committed({window_->number(), window_->bytes(), next_frame_});
+    return next_frame_++;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Writer>> Writer::open(const std::string& path,
+                                             const WriterOptions& options) {
+    auto folder = Folder::open_or_create(path);
+    if (!folder) return std::move(folder).error();
+    auto lock = WriterLock::take(*folder);
+    if (!lock) return std::move(lock).error();
+    auto recovery = recover(*folder);
+    if (!recovery) return std::move(recovery).error();
+    WriterOptions complete = options;
+    if (!complete.now_ns) complete.now_ns = system_now_ns;
+    return std::unique_ptr<Writer>(std::make_unique<WriterImpl>(
+        std::move(*folder), std::move(*lock), std::move(*recovery), std::move(complete)));
+}
+
+}  // namespace spanring::store
