@@ -76,6 +76,8 @@ std::string ModelSpan::json() const {
     out += ",\"attributes\":" + object_of(attributes);
     out += ",\"events\":" + events_json(events);
     out += ",\"links\":" + links_json(links);
+    if (!start_ns.empty()) out += ",\"start_ns\":" + start_ns;
+    if (!duration_ns.empty()) out += ",\"duration_ns\":" + duration_ns;
     if (unfinished) out += ",\"unfinished\":true";
     if (any_order) out += ",\"any_order\":true";
     return out + "}";

@@ -50,6 +50,9 @@ struct ModelSpan {
     std::vector<ModelEvent> events;
     std::vector<ModelLink> links;
     bool unfinished{false};
+    /// Of imported spans, as JSON; empty: the library's own times, which are not compared.
+    std::string start_ns;
+    std::string duration_ns;
     /// Details came from several threads: the order between them is not defined.
     bool any_order{false};
     /// What the export shows if update_name, set_kind or set_status was lost; empty: not called.
