@@ -10,11 +10,11 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "consumer_process.hpp"
 #include "json.hpp"
 #include "judge.hpp"
 #include "parts.hpp"
 #include "process.hpp"
-#include "spanring/shm/directory.hpp"
 #include "term.hpp"
 
 namespace spanring::tools {
@@ -28,19 +28,12 @@ struct Flags {
     std::vector<std::string> verify;
 };
 
-Result<void> check_consumer(const std::string& path) {
-    const Error none{ErrorCode::kUnavailable,
-                     "no consumer is running on " + path + "; start one with `spanring up`"};
-    Result<shm::RingDirectory> directory =
-        shm::RingDirectory::open(path, shm::RingDirectory::Create::kNo);
-    if (!directory) {
-        if (directory.error().code == ErrorCode::kNotFound) return none;
-        return std::move(directory).error();
-    }
-    const Result<pid_t> pid = directory->consumer_pid();
+Result<void> check_consumer(const std::string& directory) {
+    const Result<pid_t> pid = running_consumer(directory);
     if (!pid) return pid.error();
-    if (*pid == 0) return none;
-    return {};
+    if (*pid != 0) return {};
+    return Error{ErrorCode::kUnavailable,
+                 "no consumer is running on " + directory + "; start one with `spanring up`"};
 }
 
 /// Forks the emitting processes; they die with this one.

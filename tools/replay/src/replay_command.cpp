@@ -5,9 +5,9 @@
 
 #include "commands.hpp"
 #include "conductor.hpp"
+#include "consumer_process.hpp"
 #include "json.hpp"
 #include "recording.hpp"
-#include "spanring/shm/directory.hpp"
 #include "term.hpp"
 
 namespace spanring::tools {
@@ -49,19 +49,12 @@ Result<Format> parse_format(const std::string& text) {
     return Error{ErrorCode::kInvalidArgument, "--format " + text + ": must be nezha-csv or zipkin"};
 }
 
-Result<void> check_consumer(const std::string& path) {
-    const Error none{ErrorCode::kUnavailable,
-                     "no consumer is running on " + path + "; start one with `spanring up`"};
-    Result<shm::RingDirectory> directory =
-        shm::RingDirectory::open(path, shm::RingDirectory::Create::kNo);
-    if (!directory) {
-        if (directory.error().code == ErrorCode::kNotFound) return none;
-        return std::move(directory).error();
-    }
-    const Result<pid_t> pid = directory->consumer_pid();
+Result<void> check_consumer(const std::string& directory) {
+    const Result<pid_t> pid = running_consumer(directory);
     if (!pid) return pid.error();
-    if (*pid == 0) return none;
-    return {};
+    if (*pid != 0) return {};
+    return Error{ErrorCode::kUnavailable,
+                 "no consumer is running on " + directory + "; start one with `spanring up`"};
 }
 
 std::string services_text(const WorkerReport& worker) {
