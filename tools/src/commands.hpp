@@ -52,6 +52,13 @@ void add_common_options(CLI::App& app, Session& session);
 /// Returns the configuration file: --config, else SPANRING_CONFIG, else empty.
 [[nodiscard]] std::string config_path(const GlobalOptions& options);
 
+/// Returns the size at which the oldest windows of the database are removed: `store.bytes_max` of
+/// the configuration file, else the default. Errors: of the configuration file.
+[[nodiscard]] Result<std::uint64_t> database_bytes_max(const GlobalOptions& options);
+
+/// Returns `log.file` of the configuration file, empty if there is none. Errors: of the file.
+[[nodiscard]] Result<std::string> configured_log_file(const GlobalOptions& options);
+
 void add_up(CLI::App& app, Session& session);
 void add_down(CLI::App& app, Session& session);
 void add_status(CLI::App& app, Session& session);

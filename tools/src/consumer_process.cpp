@@ -103,7 +103,10 @@ Result<ConsumerOptions> consumer_options(const GlobalOptions& options) {
     if (!directory) return std::move(directory).error();
     auto database = database_path(options);
     if (!database) return std::move(database).error();
-    return ConsumerOptions{*directory, *database, config_path(options), ""};
+    auto log_file = configured_log_file(options);
+    if (!log_file) return std::move(log_file).error();
+    if (log_file->empty()) log_file = default_log_file(*database);
+    return ConsumerOptions{*directory, *database, config_path(options), *log_file};
 }
 
 Result<std::string> find_spanringd() {
@@ -144,9 +147,7 @@ Result<pid_t> running_consumer(const std::string& directory) {
     return opened->consumer_pid();
 }
 
-Result<pid_t> start_consumer(const ConsumerOptions& wanted) {
-    ConsumerOptions options = wanted;
-    if (options.log_file.empty()) options.log_file = default_log_file(options.database);
+Result<pid_t> start_consumer(const ConsumerOptions& options) {
     std::error_code failed;
     fs::create_directories(fs::path(options.log_file).parent_path(), failed);
     if (failed) return os_error(failed.value(), "cannot make the folder of " + options.log_file);

@@ -15,11 +15,11 @@ namespace spanring::tools {
 struct ConsumerOptions {
     std::string directory;
     std::string database;
-    std::string config;    ///< empty: none
-    std::string log_file;  ///< empty: `default_log_file`
+    std::string config;  ///< empty: none
+    std::string log_file;
 };
 
-/// Directory and database from the options, the rest by default.
+/// All of it from the options, the environment and the configuration file.
 [[nodiscard]] Result<ConsumerOptions> consumer_options(const GlobalOptions& options);
 
 /// spanringd.log in the state directory if the database is the default one, else in the database's

@@ -45,6 +45,7 @@ Measurement Meter::measure(std::int64_t now_ns) {
 
     Measurement result;
     DurationHistogram delays;
+    double delay_sum = 0;
     std::map<InstanceId, std::uint64_t> instances;
     for (const Entry& entry : entries_) {
         result.frames += 1;
@@ -56,7 +57,10 @@ Measurement Meter::measure(std::int64_t now_ns) {
             entry.delays_ns.empty()
                 ? 0
                 : std::max<std::uint64_t>(1, entry.spans / entry.delays_ns.size());
-        for (const std::int64_t delay : entry.delays_ns) delays.add(delay, weight);
+        for (const std::int64_t delay : entry.delays_ns) {
+            delays.add(delay, weight);
+            delay_sum += static_cast<double>(delay) * static_cast<double>(weight);
+        }
     }
     result.seconds = static_cast<double>(now_ns - from_ns) / 1e9;
     result.tracepoints_per_second = per(static_cast<double>(result.tracepoints), result.seconds);
@@ -65,6 +69,7 @@ Measurement Meter::measure(std::int64_t now_ns) {
         per(static_cast<double>(result.bytes), static_cast<double>(result.tracepoints));
     result.bytes_per_span =
         per(static_cast<double>(result.bytes), static_cast<double>(result.spans));
+    result.delay_ns_mean = per(delay_sum, static_cast<double>(delays.count()));
     result.delay_ns_p50 = delays.percentile(0.5);
     result.delay_ns_p99 = delays.percentile(0.99);
     for (const auto& [instance, count] : instances) {

@@ -25,6 +25,7 @@ struct Measurement {
     double spans_per_second{0};
     std::int64_t delay_ns_p50{0};  ///< D
     std::int64_t delay_ns_p99{0};
+    double delay_ns_mean{0};
     double bytes_per_tracepoint{0};  ///< C
     double bytes_per_span{0};
     std::map<InstanceId, double> instance_rate;  ///< G of each process

@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "spanring/shm/directory.hpp"
 #include "spanring/store/database.hpp"
+#include "term.hpp"
 
 namespace spanring::tools {
 namespace {
@@ -21,8 +22,8 @@ std::string environment(const char* name) {
     return value == nullptr ? std::string() : std::string(value);
 }
 
-// The string at the top-level `key` of the file; empty if the key is absent. spanringd checks the
-// rest of the file, here only what is asked for matters.
+// What stands at `key` ("store.bytes_max") of the file, a string or a number as text; empty if the
+// key is absent. spanringd checks the rest of the file, here only what is asked for matters.
 Result<std::string> from_file(const std::string& path, const char* key) {
     if (path.empty()) return std::string();
     if (access(path.c_str(), R_OK) != 0) return os_error(errno, "configuration file " + path);
@@ -32,15 +33,12 @@ Result<std::string> from_file(const std::string& path, const char* key) {
                      fmt::format("{}:{}: {}", path, parsed.error().source().begin.line,
                                  parsed.error().description())};
     }
-    const toml::node* node = parsed.table().get(key);
-    if (node == nullptr) return std::string();
-    const auto text = node->value<std::string>();
-    if (!text) {
-        return Error{ErrorCode::kInvalidArgument,
-                     fmt::format("{}:{}: {} must be a string (a directory)", path,
-                                 node->source().begin.line, key)};
-    }
-    return *text;
+    const auto node = parsed.table().at_path(key);
+    if (!node) return std::string();
+    if (const auto text = node.value_exact<std::string>()) return *text;
+    if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
+    return Error{ErrorCode::kInvalidArgument, fmt::format("{}:{}: {} must be a string", path,
+                                                          node.node()->source().begin.line, key)};
 }
 
 std::string indented(const std::string& text) {
@@ -98,6 +96,19 @@ Result<std::string> database_path(const GlobalOptions& options) {
     auto configured = from_file(config_path(options), "database");
     if (!configured || !configured->empty()) return configured;
     return store::default_database_path();
+}
+
+Result<std::uint64_t> database_bytes_max(const GlobalOptions& options) {
+    auto configured = from_file(config_path(options), "store.bytes_max");
+    if (!configured) return std::move(configured).error();
+    if (configured->empty()) return store::WriterOptions{}.database_bytes_max;
+    auto bytes = parse_bytes(*configured);
+    if (!bytes) return std::move(bytes).error().in(config_path(options) + ": store.bytes_max");
+    return bytes;
+}
+
+Result<std::string> configured_log_file(const GlobalOptions& options) {
+    return from_file(config_path(options), "log.file");
 }
 
 }  // namespace spanring::tools

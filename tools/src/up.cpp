@@ -63,12 +63,12 @@ std::string as_text(const ConsumerOptions& consumer, pid_t pid, bool started) {
 Result<int> bring_up(const GlobalOptions& options, const Options& wanted) {
     auto consumer = consumer_options(options);
     if (!consumer) return std::move(consumer).error();
-    consumer->log_file = wanted.log_file;
+    // In the foreground spanringd talks on stderr, which whoever started it collects.
+    if (!wanted.log_file.empty() || wanted.foreground) consumer->log_file = wanted.log_file;
     auto pid = running_consumer(consumer->directory);
     if (!pid) return std::move(pid).error();
     const bool started = *pid == 0;
     if (started && wanted.foreground) return run_in_foreground(*consumer);
-    if (consumer->log_file.empty()) consumer->log_file = default_log_file(consumer->database);
     if (started) {
         pid = start_consumer(*consumer);
         if (!pid) return std::move(pid).error();
