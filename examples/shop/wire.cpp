@@ -114,7 +114,8 @@ std::string Message::route() const {
 int serve(const std::string& port_file, const Handler& handler) {
     listening_socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = loopback(0);
-    if (::bind(listening_socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+    if (::bind(listening_socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+            0 ||
         ::listen(listening_socket, SOMAXCONN) != 0 || !write_port(port_file)) {
         std::perror("cannot listen on 127.0.0.1");
         return 2;
