@@ -20,8 +20,9 @@ void put_text(Buffer& out, std::string_view text);
 
 template <typename T>
 void put_fixed(Buffer& out, T value) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    out.insert(out.end(), bytes, bytes + sizeof(T));
+    const std::size_t at = out.size();
+    out.resize(at + sizeof(T));
+    std::memcpy(out.data() + at, &value, sizeof(T));
 }
 
 /// A signed number as an unsigned one that is small when the absolute value is. Wraps nowhere.

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "base64.hpp"
@@ -17,6 +17,8 @@ namespace {
 
 constexpr unsigned kParseFlags =
     rapidjson::kParseFullPrecisionFlag | rapidjson::kParseIterativeFlag;
+// Up to here comparing keys with each other beats a hash table.
+constexpr std::size_t kComparedMax = 24;
 
 // Returns the length of the UTF-8 sequence at text[i], 0 if there is none (RFC 3629: no
 // surrogates, nothing above U+10FFFF, shortest form only).
@@ -82,6 +84,14 @@ int depth_of(std::string_view text) {
     return deepest;
 }
 
+// RapidJSON's writer puts numbers that it is given as text into quotes.
+struct NumberKeepingWriter : JsonWriter {
+    using JsonWriter::JsonWriter;
+    bool RawNumber(const char* digits, rapidjson::SizeType count, bool /*copy*/) {
+        return RawValue(digits, count, rapidjson::kNumberType);
+    }
+};
+
 // Passes a nested value on as compact JSON, its numbers as they are written.
 std::string compact(std::string_view text) {
     constexpr unsigned kFlags = rapidjson::kParseNumbersAsStringsFlag |
@@ -90,7 +100,7 @@ std::string compact(std::string_view text) {
     if (depth_of(text) > kJsonDepthMax) return {};
     rapidjson::MemoryStream in(text.data(), text.size());
     rapidjson::StringBuffer buffer;
-    JsonWriter writer(buffer);
+    NumberKeepingWriter writer(buffer);
     rapidjson::Reader reader;
     if (reader.Parse<kFlags>(in, writer).IsError()) return {};
     return {buffer.GetString(), buffer.GetSize()};
@@ -220,15 +230,20 @@ void write_value(JsonWriter& writer, const Value& value) {
 }
 
 void write_attributes(JsonWriter& writer, const Attributes& attributes) {
-    std::unordered_set<std::string_view> seen;
-    std::vector<const Attributes::value_type*> shown;
-    for (auto a = attributes.rbegin(); a != attributes.rend(); ++a) {
-        if (seen.insert(a->first).second) shown.push_back(&*a);
-    }
+    std::unordered_map<std::string_view, std::size_t> last;
+    const bool many = attributes.size() > kComparedMax;
+    for (std::size_t i = 0; many && i < attributes.size(); ++i) last[attributes[i].first] = i;
+    const auto is_last = [&](std::size_t i) {
+        if (many) return last[attributes[i].first] == i;
+        return std::none_of(attributes.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                            attributes.end(),
+                            [&](const auto& later) { return later.first == attributes[i].first; });
+    };
     writer.StartObject();
-    for (auto a = shown.rbegin(); a != shown.rend(); ++a) {
-        write_text(writer, (*a)->first);
-        write_value(writer, (*a)->second);
+    for (std::size_t i = 0; i < attributes.size(); ++i) {
+        if (!is_last(i)) continue;
+        write_text(writer, attributes[i].first);
+        write_value(writer, attributes[i].second);
     }
     writer.EndObject();
 }

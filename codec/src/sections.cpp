@@ -72,6 +72,7 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
                                               ", this build reads " +
                                               std::to_string(kBatchVersion)};
     }
+    if (header.reserved_0 != 0) return corrupt_batch("a reserved field is not zero");
     if (header.batch_bytes != bytes.size()) {
         return corrupt_batch("is " + std::to_string(header.batch_bytes) + " bytes long, " +
                              std::to_string(bytes.size()) + " are there");

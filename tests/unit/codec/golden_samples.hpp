@@ -1,0 +1,56 @@
+// The batches of tests/golden/codec: written once by make_golden_batches, kept for ever; every
+// later build must read them, and this one must still write the same bytes.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sample_spans.hpp"
+
+namespace spanring::codec::test {
+
+inline Batch golden_native() {
+    const Instance own = instance(0x11);
+    Batch batch;
+    const InstanceIndex index = batch.intern_instance(own);
+    std::uint64_t ordinal = 0;
+    for (int request = 0; request < 50; ++request) {
+        const SpanKey root = SpanKey::of(3, ordinal + 1);
+        for (int i = 0; i < 4; ++i) {
+            const SpanKey key = SpanKey::of(3, ++ordinal);
+            Row row = native_row(index, own, root, key, i == 0 ? SpanKey{} : root,
+                                 kNoonNs + request * 1000000 + i * 1000);
+            row.name = batch.intern("op " + std::to_string(i));
+            row.kind = static_cast<std::uint8_t>(i);
+            batch.rows.push_back(row);
+        }
+    }
+    return batch;
+}
+
+inline Batch golden_everything() {
+    std::vector<Span> spans{full_span(), full_span()};
+    Span absent = plain_span(2, 9, 0, 0);
+    absent.start_ns.reset();
+    absent.duration_ns.reset();
+    absent.end_lost = true;
+    spans.push_back(absent);
+    Span short_id = plain_span(4, 1, 2, kNoonNs);
+    short_id.trace_id = {};
+    short_id.trace_id.bytes[15] = 1;
+    short_id.trace_id_64 = true;
+    short_id.unfinished = true;
+    spans.push_back(short_id);
+    return batch_of(spans);
+}
+
+inline std::vector<std::pair<std::string, Batch>> golden_batches() {
+    std::vector<std::pair<std::string, Batch>> all;
+    all.emplace_back("v1-empty", Batch());
+    all.emplace_back("v1-native", golden_native());
+    all.emplace_back("v1-everything", golden_everything());
+    return all;
+}
+
+}  // namespace spanring::codec::test

@@ -1,0 +1,246 @@
+// Properties over generated inputs (RapidCheck): any set of spans comes back equal as a multiset,
+// any damage is survived. A failure prints the smallest input found and the seed.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "integers.hpp"
+#include "spanring/codec/batch.hpp"
+#include "spanring/codec/jsonl.hpp"
+
+namespace spanring::codec {
+namespace {
+
+// Small alphabets, so that names, keys, parents and traces repeat as they do in real traces.
+std::string word() {
+    return *rc::gen::element<std::string>("", "a", "http.method", "GET", "\xc3\xa4", "x y",
+                                          "service.name", "a long name of an operation");
+}
+
+std::int64_t number() {
+    return *rc::gen::oneOf(rc::gen::inRange<std::int64_t>(-5, 1000),
+                           rc::gen::arbitrary<std::int64_t>());
+}
+
+double finite() {
+    const double value = std::bit_cast<double>(number());
+    return value == value ? value : 0.5;  // NaN is not equal to itself
+}
+
+template <typename F>
+auto several(int below, F&& make) {
+    std::vector<decltype(make())> out;
+    for (int n = *rc::gen::inRange(0, below); n-- > 0;) out.push_back(make());
+    return out;
+}
+
+Value value() {
+    switch (*rc::gen::inRange(0, 10)) {
+        case 0: return *rc::gen::arbitrary<bool>();
+        case 1: return number();
+        case 2: return finite();
+        case 3: return *rc::gen::arbitrary<std::string>();
+        case 4: return Bytes{*rc::gen::arbitrary<std::string>()};
+        case 5: return Json{R"({"a":[1,null,"b"]})"};
+        case 6: return several(4, [] { return bool{*rc::gen::arbitrary<bool>()}; });
+        case 7: return several(4, number);
+        case 8: return several(4, finite);
+        default: return several(4, word);
+    }
+}
+
+Attributes attributes(int below) {
+    return several(below, [] { return std::pair(word(), value()); });
+}
+
+template <typename Id>
+Id id(int below) {
+    Id out;
+    if (*rc::gen::inRange(0, 4) == 0) {
+        for (auto& b : out.bytes) b = *rc::gen::arbitrary<std::uint8_t>();
+    } else {
+        out.bytes.back() = static_cast<std::uint8_t>(*rc::gen::inRange(0, below));
+    }
+    return out;
+}
+
+std::optional<std::int64_t> maybe_number() {
+    if (*rc::gen::inRange(0, 5) == 0) return std::nullopt;
+    return number();
+}
+
+Span any_span() {
+    Span s;
+    s.trace_id = id<TraceId>(4);
+    s.span_id = id<SpanId>(20);
+    s.parent_id = id<SpanId>(20);
+    s.trace_id_64 = std::all_of(s.trace_id.bytes.begin(), s.trace_id.bytes.begin() + 8,
+                                [](std::uint8_t b) { return b == 0; });
+    s.name = word();
+    s.kind = static_cast<SpanKind>(*rc::gen::inRange(0, 6));
+    s.status = static_cast<StatusCode>(*rc::gen::inRange(0, 3));
+    s.status_message = word();
+    s.start_ns = maybe_number();
+    s.duration_ns = maybe_number();
+    s.unfinished = *rc::gen::arbitrary<bool>();
+    s.end_lost = *rc::gen::arbitrary<bool>();
+    s.flags = *rc::gen::inRange(0u, 0x10000u);
+    s.trace_state = word();
+    s.scope = {word(), word()};
+    if (*rc::gen::inRange(0, 4) == 0) s.dropped = {1, 2, *rc::gen::arbitrary<std::uint32_t>()};
+    s.attributes = attributes(4);
+    s.events = several(3, [] { return Event{word(), number(), attributes(3)}; });
+    s.links = several(3, [] {
+        Link link{id<TraceId>(3), id<SpanId>(5), false, *rc::gen::arbitrary<std::uint32_t>(),
+                  word(),         attributes(3)};
+        link.trace_id_64 = link.trace_id.bytes[0] == 0 && *rc::gen::arbitrary<bool>();
+        return link;
+    });
+    s.resource = std::make_shared<const Attributes>(attributes(3));
+    return s;
+}
+
+std::vector<Span> spans_of(const Batch& batch) {
+    std::vector<Span> spans;
+    for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+        auto span = batch.span(i);
+        RC_ASSERT(span.ok());
+        spans.push_back(*std::move(span));
+    }
+    return spans;
+}
+
+void check(const std::string& what, const std::function<void()>& property) {
+    EXPECT_TRUE(rc::check(what, property)) << what;
+}
+
+TEST(BatchProperties, any_set_of_spans_comes_back_as_the_same_multiset) {
+    check("spans -> batch -> bytes -> batch -> spans", [] {
+        auto spans = several(40, any_span);
+        if (!spans.empty()) spans.push_back(spans.front());  // an identical record
+        Batch batch;
+        for (const Span& span : spans) batch.add(span);
+        const auto bytes = encode(batch);
+        RC_ASSERT(bytes.ok());
+        const auto read = decode(*bytes);
+        RC_ASSERT(read.ok());
+        const auto read_spans = spans_of(*read);
+        RC_ASSERT(
+            std::is_permutation(spans.begin(), spans.end(), read_spans.begin(), read_spans.end()));
+        RC_ASSERT(*encode(*read) == *bytes);
+    });
+}
+
+TEST(BatchProperties, any_rows_with_native_ids_come_back_field_for_field) {
+    check("native rows -> bytes -> native rows", [] {
+        Batch batch;
+        for (std::uint8_t i = 0; i < 3; ++i) {
+            Instance instance;
+            instance.id.bytes.fill(i);
+            batch.intern_instance(instance);
+        }
+        const auto key = [] {
+            return SpanKey::of(*rc::gen::inRange(0u, 3u), *rc::gen::inRange<std::uint64_t>(1, 30))
+                .value;
+        };
+        const int count = *rc::gen::inRange(1, 300);
+        for (int i = 0; i < count; ++i) {
+            Row row;
+            row.instance = *rc::gen::inRange(1u, 4u);
+            row.flags = *rc::gen::inRange(0u, 1u << 11) | RowFlag::kHasStart;
+            row.trace_high = *rc::gen::inRange<std::uint64_t>(0, 3) * 0x0101010101010101u;
+            row.trace_low = key();
+            row.span = *rc::gen::oneOf(rc::gen::just(key()), rc::gen::arbitrary<std::uint64_t>());
+            row.parent = *rc::gen::element<std::uint64_t>(0, 7, key());
+            row.start_ns = i;
+            if ((row.flags & RowFlag::kHasDuration) != 0) row.duration_ns = number();
+            row.trace_flags = *rc::gen::arbitrary<std::uint16_t>();
+            batch.rows.push_back(row);
+        }
+        const auto bytes = encode(batch);
+        RC_ASSERT(bytes.ok());
+        auto read = decode(*bytes);
+        RC_ASSERT(read.ok());
+        // Starts are the row numbers, so this restores the order in which they were given.
+        std::sort(read->rows.begin(), read->rows.end(),
+                  [](const Row& a, const Row& b) { return a.start_ns < b.start_ns; });
+        RC_ASSERT(read->rows.size() == batch.rows.size());
+        for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+            const Row& a = batch.rows[i];
+            const Row& b = read->rows[i];
+            RC_ASSERT(a.trace_high == b.trace_high && a.trace_low == b.trace_low);
+            RC_ASSERT(a.span == b.span && a.parent == b.parent && a.flags == b.flags);
+            RC_ASSERT(a.duration_ns == b.duration_ns && a.trace_flags == b.trace_flags);
+            RC_ASSERT(batch.instance(a.instance) == read->instance(b.instance));
+        }
+    });
+}
+
+TEST(BatchProperties, arbitrary_bytes_never_crash_decode) {
+    check("bytes -> decode", [] {
+        const auto bytes = *rc::gen::arbitrary<std::vector<std::uint8_t>>();
+        (void)decode(std::as_bytes(std::span(bytes)));
+    });
+}
+
+TEST(IntegerProperties, any_column_comes_back) {
+    check("integers -> bytes -> integers", [] {
+        const auto values = *rc::gen::container<std::vector<std::uint64_t>>(rc::gen::oneOf(
+            rc::gen::inRange<std::uint64_t>(0, 9), rc::gen::arbitrary<std::uint64_t>()));
+        for (const auto put : {&put_integers, &put_plain}) {
+            Buffer bytes;
+            put(bytes, values);
+            ByteReader in(bytes);
+            std::vector<std::uint64_t> read;
+            RC_ASSERT(get_integers(in, values.size(), &read) && in.finished());
+            RC_ASSERT(read == values);
+        }
+    });
+}
+
+// JSON has one word for what we tell apart: an array of ints and one of nothing, and so on.
+bool json_keeps(const Value& value) {
+    if (std::holds_alternative<Json>(value)) return true;
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        return std::all_of(text->begin(), text->end(), [](char c) { return c >= 0; });
+    }
+    if (const auto* number = std::get_if<double>(&value)) return std::isfinite(*number);
+    return !std::holds_alternative<std::vector<bool>>(value) &&
+           !std::holds_alternative<std::vector<std::int64_t>>(value) &&
+           !std::holds_alternative<std::vector<double>>(value);
+}
+
+void keep_what_json_keeps(Attributes* attributes) {
+    Attributes kept;
+    for (auto& attribute : *attributes) {
+        const bool known = std::any_of(kept.begin(), kept.end(), [&](const auto& other) {
+            return other.first == attribute.first;
+        });
+        if (!known && json_keeps(attribute.second)) kept.push_back(attribute);
+    }
+    *attributes = kept;
+}
+
+TEST(JsonlProperties, any_span_comes_back) {
+    check("span -> line -> span", [] {
+        Span span = any_span();
+        keep_what_json_keeps(&span.attributes);
+        for (Event& event : span.events) keep_what_json_keeps(&event.attributes);
+        for (Link& link : span.links) {
+            keep_what_json_keeps(&link.attributes);
+            link.trace_id_64 =
+                link.trace_id_64 && link.trace_id < TraceId{{0, 0, 0, 0, 0, 0, 0, 1}};
+        }
+        Attributes resource = *span.resource;
+        keep_what_json_keeps(&resource);
+        span.resource = std::make_shared<const Attributes>(resource);
+        const auto read = from_jsonl(to_jsonl(span));
+        RC_ASSERT(read.ok());
+        RC_ASSERT(*read == span);
+    });
+}
+
+}  // namespace
+}  // namespace spanring::codec
