@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Recorded spans of ten pods through ten rings: the export equals the file as a multiset.
+#
+#     replay_nezha.sh BIN_DIR FILE.csv|ROWS [KILLS]
+#
+# ROWS: a generated file of so many rows. KILLS: so often the consumer is killed on the way.
+set -euo pipefail
+BIN_DIR=$1 file=$2 kills=${3:-0}
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+if [[ $file =~ ^[0-9]+$ ]]; then
+    python3 "$here/make_nezha.py" "$file" >"$work/generated.csv"
+    file=$work/generated.csv
+fi
+up
+"$spanring" replay "$file" --processes per-service --speed max --hold 2 --json \
+    >"$work/replay.json" 2>"$work/replay.err" &
+replay=$!
+background+=("$replay")
+
+for ((i = 0; i < kills; ++i)); do
+    sleep "0.$((RANDOM % 5 + 1))"
+    kill_consumer
+    up
+done
+
+# All ten are alive together until everything can be queried.
+producers=0
+while kill -0 "$replay" 2>/dev/null && [[ $producers -lt 10 ]]; do
+    producers=$("$spanring" status --json | sed 's/.*"producers":\[//; s/"recorded_losses".*//' |
+        grep -o '"pid":' | wc -l)
+    sleep 0.05
+done
+wait "$replay" || { cat "$work/replay.err" >&2; fail "replay ended with $?"; }
+background=()
+[[ $producers -eq 10 ]] || fail "status showed $producers producers, not 10"
+echo "10 producer pids in status --json"
+grep -q '"lost":0' "$work/replay.json" || fail "something was lost: $(cat "$work/replay.json")"
+"$spanring" status --check --quiet >/dev/null || fail "status --check sees losses"
+export_spans "$work/export.jsonl"
+python3 "$here/compare_nezha.py" "$file" "$work/export.jsonl" || fail "the export differs"
+sed -n 's/.*"write_s":\([0-9.]*\),"queryable_s":\([0-9.]*\).*/written in \1 s, queryable after \2 s/p' \
+    "$work/replay.json"
