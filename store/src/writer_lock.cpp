@@ -62,11 +62,12 @@ WriterLock::WriterLock(WriterLock&& other) noexcept
     : fd_(std::move(other.fd_)), identity_(std::exchange(other.identity_, {})) {}
 
 WriterLock::~WriterLock() {
+    if (identity_.empty()) return;  // moved from
     const std::lock_guard guard(held_mutex);
     // Closed before the guard goes: a close drops the record lock of the whole process, so it must
     // not come after somebody else here has taken it again.
     fd_.reset();
-    if (!identity_.empty()) held_here().erase(identity_);
+    held_here().erase(identity_);
 }
 
 }  // namespace spanring::store
