@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "spanring/spanring.hpp"
 #include "tracing.hpp"
 #include "weather.hpp"
 

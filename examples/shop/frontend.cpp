@@ -2,10 +2,10 @@
 //
 // Shows where a trace begins, who it is for (user id and request id travel with it), and calls.
 #include <atomic>
-#include <cstdlib>
 #include <spanring/spanring.hpp>
 #include <string>
 
+#include "spanring/spanring.hpp"
 #include "tracing.hpp"
 #include "weather.hpp"
 
@@ -60,8 +60,8 @@ shop::Message checkout(const shop::Message& request) {
 
 int main(int argc, char** argv) {
     if (argc != 4) return 2;
-    cart_port = std::atoi(argv[2]);
-    payment_port = std::atoi(argv[3]);
+    cart_port = shop::number(argv[2]);
+    payment_port = shop::number(argv[3]);
     if (!spanring::configure({.service_name = "frontend"}).ok()) return 2;
     return shop::serve(argv[1], checkout);
 }

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -50,11 +49,10 @@ int main(int argc, char** argv) {
     if (argc != 5) return 2;
     std::signal(SIGTERM, [](int) { stopping = true; });
     std::signal(SIGINT, [](int) { stopping = true; });
-    const auto end =
-        Clock::now() + std::chrono::milliseconds(static_cast<int>(std::atof(argv[2]) * 1000));
+    const auto end = Clock::now() + std::chrono::seconds(shop::number(argv[2]));
     std::vector<std::thread> customers;
-    for (int i = 0; i < std::atoi(argv[3]); ++i) {
-        customers.emplace_back(shop_until, end, std::atoi(argv[1]),
+    for (int i = 0; i < shop::number(argv[3]); ++i) {
+        customers.emplace_back(shop_until, end, shop::number(argv[1]),
                                kCustomers[static_cast<std::size_t>(i) % std::size(kCustomers)]);
     }
     while (Clock::now() < end && !stopping) {

@@ -33,7 +33,7 @@ void ask_bank(int cents) {
 shop::Message charge(const shop::Message& request) {
     const spanring::Scope scope = shop::context_of(request).attach();
     spanring::Span span("POST /charge", spanring::SpanKind::kServer);
-    const int cents = std::atoi(request.query("cents").c_str());
+    const int cents = shop::number(request.query("cents"));
     span.set("amount.cents"_key, cents);
     try {
         if (looks_like_fraud(cents)) {

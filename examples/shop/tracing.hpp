@@ -1,8 +1,7 @@
 // How the shop's messages carry the trace: three headers, put in and taken out in two places.
 #pragma once
 
-#include <spanring/spanring.hpp>
-
+#include "spanring/spanring.hpp"
 #include "wire.hpp"
 
 namespace shop {

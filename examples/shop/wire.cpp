@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -109,6 +110,12 @@ std::string Message::query(std::string_view name) const {
 
 std::string Message::route() const {
     return line.substr(0, line.find('?'));
+}
+
+int number(std::string_view text) {
+    int value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
 }
 
 int serve(const std::string& port_file, const Handler& handler) {

@@ -28,6 +28,9 @@ struct Message {
     [[nodiscard]] bool ok() const { return line.rfind("200", 0) == 0; }
 };
 
+/// Returns the number that `text` is, or 0.
+[[nodiscard]] int number(std::string_view text);
+
 using Handler = std::function<Message(const Message& request)>;
 
 /// Serves on a free port of 127.0.0.1, each connection on a thread of its own, until SIGTERM or

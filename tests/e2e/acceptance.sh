@@ -39,7 +39,8 @@ if [[ ! -r $zipkin ]]; then
     python3 "$here/make_zipkin.py" 5000 >"$zipkin"
 fi
 
-check "replay: $(($(wc -l <"$hipster") - 1)) rows of ten pods" "$here/replay_nezha.sh" "$bin_dir" "$hipster"
+rows=$(($(wc -l <"$hipster") - 1))
+check "replay: $rows rows of ten pods" "$here/replay_nezha.sh" "$bin_dir" "$hipster"
 check "replay: the same, consumer killed 5 times" "$here/replay_nezha.sh" "$bin_dir" "$hipster" 5
 check "replay: Zipkin, a process per service" "$here/replay_zipkin.sh" "$bin_dir" "$zipkin"
 check "replay: Zipkin, three processes" "$here/replay_zipkin.sh" "$bin_dir" "$zipkin" 3

@@ -18,7 +18,8 @@ def rows_of_csv(path):
         for row in csv.DictReader(file):
             start, end = int(row["StartTimeUnixNano"]), int(row["EndTimeUnixNano"])
             parent = "" if row["ParentID"] == "root" else row["ParentID"]
-            yield (row["TraceID"], row["SpanID"], parent, row["OperationName"], row["PodName"], start, end - start)
+            yield (row["TraceID"], row["SpanID"], parent, row["OperationName"], row["PodName"],
+                   start, end - start)
 
 
 def rows_of_export(path):
@@ -26,11 +27,11 @@ def rows_of_export(path):
         for line in file:
             span = json.loads(line)
             if span.get("unfinished") or span.get("end_lost") or span.get("truncated"):
-                raise ValueError("a replayed span is unfinished, end_lost or truncated: " + line[:300])
+                raise ValueError("unfinished, end_lost or truncated: " + line[:300])
             if span["attributes"] or span["events"] or span["links"]:
                 raise ValueError("a replayed span has details that the file has not: " + line[:300])
-            yield (span["trace_id"], span["span_id"], span["parent_id"], span["name"], span["service"],
-                   span["start_ns"], span["duration_ns"])
+            yield (span["trace_id"], span["span_id"], span["parent_id"], span["name"],
+                   span["service"], span["start_ns"], span["duration_ns"])
 
 
 def main():

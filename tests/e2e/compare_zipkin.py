@@ -47,8 +47,8 @@ def found_of(span):
     for key in ("unfinished", "end_lost", "truncated", "dropped"):
         if key in span:
             raise ValueError(f"a replayed span has {key}: {span}")
-    keys = ("trace_id", "span_id", "parent_id", "name", "service", "kind", "start_ns", "duration_ns",
-            "attributes", "status")
+    keys = ("trace_id", "span_id", "parent_id", "name", "service", "kind", "start_ns",
+            "duration_ns", "attributes", "status")
     found = {key: span[key] for key in keys}
     found["events"] = sorted((event["name"], event["time_ns"]) for event in span["events"])
     return found

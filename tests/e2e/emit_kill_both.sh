@@ -4,7 +4,7 @@
 #     emit_kill_both.sh BIN_DIR [SEED]
 set -euo pipefail
 BIN_DIR=$1 seed=${2:-7}
-# shellcheck source=tests/e2e/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 up

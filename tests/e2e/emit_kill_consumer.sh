@@ -4,7 +4,7 @@
 #     emit_kill_consumer.sh BIN_DIR [KILLS] [SEED]
 set -euo pipefail
 BIN_DIR=$1 kills=${2:-4} seed=${3:-4711}
-# shellcheck source=tests/e2e/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 up

@@ -4,7 +4,7 @@
 #     emit_seeds.sh BIN_DIR POLICY SEEDS [FIRST] [SPANS]
 set -euo pipefail
 BIN_DIR=$1 policy=$2 seeds=$3 first=${4:-1} spans=${5:-150}
-# shellcheck source=tests/e2e/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 failed=0 lost=0 total=0

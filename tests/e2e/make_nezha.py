@@ -29,7 +29,8 @@ def main():
             start = clock + dice.randint(0, 5_000_000)
             duration = dice.randint(0, 20_000_000)
             spans.append(span)
-            line = (f"{trace},{span},{parent},{dice.choice(PODS)},hipstershop.Demo/Call{dice.randint(0, 40)},"
+            pod, call = dice.choice(PODS), dice.randint(0, 40)
+            line = (f"{trace},{span},{parent},{pod},hipstershop.Demo/Call{call},"
                     f"{start},{start + duration},{duration // 1000}")
             print(line)
             written += 1

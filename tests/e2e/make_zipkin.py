@@ -23,13 +23,16 @@ def make_span(dice, trace, parents):
         span["timestamp"] = 1543549826259342 + dice.randint(0, 10**9)
     if dice.random() < 0.7:
         span["duration"] = dice.randint(1, 10**6)
-    span["localEndpoint"] = {"serviceName": dice.choice(["api", "pusher", "oreck", "hub"]), "ipv4": "10.1.2.3", "port": 80}
+    service = dice.choice(["api", "pusher", "oreck", "hub"])
+    span["localEndpoint"] = {"serviceName": service, "ipv4": "10.1.2.3", "port": 80}
     if dice.random() < 0.4:
         span["remoteEndpoint"] = {"serviceName": "bouncer", "ipv6": "fe80::1", "port": 8197}
     if dice.random() < 0.6:
-        span["tags"] = {key: f"value {dice.randint(0, 99)}" for key in dice.sample(["http.path", "lc", "error", "größe"], 2)}
+        keys = dice.sample(["http.path", "lc", "error", "größe"], 2)
+        span["tags"] = {key: f"value {dice.randint(0, 99)}" for key in keys}
     if dice.random() < 0.4:
-        span["annotations"] = [{"timestamp": 1543549826261000 + i, "value": f"note {i}"} for i in range(3)]
+        span["annotations"] = [{"timestamp": 1543549826261000 + i, "value": f"note {i}"}
+                               for i in range(3)]
     if dice.random() < 0.2:
         span["shared"] = True
     return span
@@ -38,7 +41,9 @@ def make_span(dice, trace, parents):
 def main():
     count, dice, spans = int(sys.argv[1]) if len(sys.argv) == 2 else 500, random.Random(2018), []
     while len(spans) < count:
-        trace, parents = f"{dice.getrandbits(64) | 1:016x}" if dice.random() < 0.5 else f"{dice.getrandbits(128) | 1:032x}", []
+        short = dice.random() < 0.5
+        trace = f"{dice.getrandbits(64) | 1:016x}" if short else f"{dice.getrandbits(128) | 1:032x}"
+        parents = []
         for _ in range(min(dice.randint(1, 20), count - len(spans))):
             span = make_span(dice, trace, parents)
             parents.append(span["id"])

@@ -4,7 +4,7 @@
 #     replay_bad_input.sh BIN_DIR
 set -euo pipefail
 BIN_DIR=$1
-# shellcheck source=tests/e2e/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 # refused WORDS COMMAND...: exit code 2 and one line that contains the words.

@@ -4,7 +4,7 @@
 #     replay_zipkin.sh BIN_DIR FILE.json [PROCESSES]
 set -euo pipefail
 BIN_DIR=$1 file=$2 processes=${3:-per-service}
-# shellcheck source=tests/e2e/lib.sh
+# shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 up
