@@ -1,7 +1,6 @@
 // The cart service: GET /cart?user=NAME and POST /empty?user=NAME
 //
 // Shows an async span that ends on another thread, and attributes of several types.
-#include <spanring/spanring.hpp>
 #include <string>
 #include <thread>
 #include <vector>

@@ -2,7 +2,6 @@
 //
 // Shows where a trace begins, who it is for (user id and request id travel with it), and calls.
 #include <atomic>
-#include <spanring/spanring.hpp>
 #include <string>
 
 #include "spanring/spanring.hpp"
