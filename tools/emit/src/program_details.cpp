@@ -109,7 +109,8 @@ void Program::link(AnySpan& span, const ModelPtr& model) {
     if (!model) return;
     const std::lock_guard lock(model->mutex);
     model->links.push_back({target->place.trace_id, target->place.span_id,
-                            target->place.trace_state, attributes.model()});
+                            target->place.remote ? target->place.trace_state : "",
+                            attributes.model()});
 }
 
 template <typename AnySpan>

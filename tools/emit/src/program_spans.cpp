@@ -115,6 +115,7 @@ void Program::begin_span() {
         plain ? std::make_unique<Span>(name) : std::make_unique<Span>(name, beginning.options);
     entry->model = model_of(beginning, entry->span->context(), name.text());
     entry->place = place_below(beginning.parent, entry->model);
+    entry->explicit_parent = beginning.options.parent.has_value();
     push(std::move(entry));
     ++begun_;
 }
@@ -166,7 +167,8 @@ void Program::end_some_span() {
     std::size_t index = stack_.size() - 1;
     // Now and then not the innermost one; contexts are given back in order only.
     if (dice_.chance(8)) index = floor_ + dice_.below(stack_.size() - floor_);
-    if (index + 1 != stack_.size() && !stack_[index]->span) return;
+    const Entry& entry = *stack_[index];
+    if (index + 1 != stack_.size() && (!entry.span || entry.explicit_parent)) return;
     end_entry(index);
 }
 
@@ -199,7 +201,8 @@ void Program::attach_nothing() {
 void Program::lend_top() {
     if (stack_.size() <= floor_ || floor_ != 0) return;
     Entry& top = *stack_.back();
-    if (!top.span || !top.model || top.lent) return;
+    // A span whose begin was lost has no details to give; calls for it would prove nothing.
+    if (!top.span || !top.model || top.lent || !top.span->recording()) return;
     top.lent = true;
     top.model->any_order = true;
     process_.mailbox.lend({top.span->context(), top.place});
@@ -234,7 +237,7 @@ void Program::use_async() {
     std::optional<AsyncItem> item = process_.mailbox.take(dice_);
     if (!item) return;
     for (std::uint64_t i = dice_.below(3); i > 0; --i) detail_of_async(item->span, item->model);
-    if (dice_.chance(30)) {
+    if (dice_.chance(30) && item->span.recording()) {
         const std::size_t depth = stack_.size();
         attach(item->span.context(), item->place);
         inner_steps();
