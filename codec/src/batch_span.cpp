@@ -148,9 +148,9 @@ public:
 
 private:
     void attributes(const Attributes& attributes, std::uint32_t target) {
-        for (const auto& [key, value] : attributes) {
-            const StringId id = batch_.intern(key);
-            keep([&] { writer_.attribute(id, value, target); });
+        for (const auto& attribute : attributes) {
+            const StringId key = batch_.intern(attribute.first);
+            keep([&] { writer_.attribute(key, attribute.second, target); });
         }
     }
 

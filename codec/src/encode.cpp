@@ -78,11 +78,10 @@ public:
 private:
     Result<void> find_shapes() {
         rows_.reserve(order_.rows.size());
-        shape_of_.reserve(order_.rows.size());
+        shape_of_.resize(order_.rows.size());
         for (const std::uint32_t i : order_.rows) {
-            auto shape = shapes_.add(batch_.rows[i]);
-            if (!shape) return std::move(shape).error().in("row " + std::to_string(i));
-            shape_of_.push_back(*shape);
+            auto shaped = shapes_.add(batch_.rows[i], &shape_of_[rows_.size()]);
+            if (!shaped) return std::move(shaped).error().in("row " + std::to_string(i));
             rows_.push_back(&batch_.rows[i]);
         }
         return {};
@@ -188,7 +187,8 @@ private:
     }
 
     void put_rows() {
-        const StoredRows rows{rows_, order_.trace_sizes, shape_of_, shapes_.list().shapes.size()};
+        const StoredRows rows{rows_, order_.trace_sizes,
+                              positions_by_shape(shape_of_, shapes_.list().shapes.size())};
         Buffer section;
         const auto add = [&](SectionId id, auto&& put) {
             section.clear();

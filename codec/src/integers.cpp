@@ -18,19 +18,25 @@ struct Packing {
 // Chooses the width of a block: walking down from the widest value, each step saves one bit of
 // every value and adds the values of that length to the exceptions.
 Packing choose_packing(Block block) {
-    const auto [low, high] = std::minmax_element(block.begin(), block.end());
-    Packing best{.base = *low, .width = static_cast<unsigned>(std::bit_width(*high - *low))};
+    std::uint64_t low = block[0];
+    std::uint64_t high = block[0];
+    for (const std::uint64_t v : block) {
+        low = std::min(low, v);
+        high = std::max(high, v);
+    }
+    Packing best{.base = low, .width = static_cast<unsigned>(std::bit_width(high - low))};
     best.cost_bytes = (block.size() * best.width + 7) / 8;
     if (best.width == 0) return best;
 
-    std::array<std::uint16_t, 65> lengths{};
-    for (const std::uint64_t v : block) {
-        ++lengths[static_cast<std::size_t>(std::bit_width(v - best.base))];
+    // The lengths of a block cluster: two tables keep the increments of one counter apart in time.
+    std::array<std::uint16_t, 130> lengths{};
+    for (std::size_t i = 0; i < block.size(); ++i) {
+        ++lengths[static_cast<std::size_t>(std::bit_width(block[i] - best.base)) * 2 + i % 2];
     }
     std::size_t exceptions = 0;
     std::size_t exception_bits = 0;
     for (unsigned width = best.width; width-- > 0;) {
-        exceptions += lengths[width + 1];
+        exceptions += std::size_t{lengths[width * 2 + 2]} + lengths[width * 2 + 3];
         exception_bits += exceptions;
         const std::size_t cost =
             (block.size() * width + 7) / 8 + exceptions * 3 / 2 + exception_bits / 7;
@@ -42,63 +48,88 @@ Packing choose_packing(Block block) {
     return best;
 }
 
-std::size_t packed_bytes(std::span<const std::uint64_t> values) {
-    std::size_t total = 0;
+// How a whole column would be packed.
+struct Plan {
+    std::vector<Packing> blocks;
+    std::size_t cost_bytes{0};
+};
+
+Plan plan_of(std::span<const std::uint64_t> values) {
+    Plan plan;
+    plan.blocks.reserve(values.size() / kBlockValues + 1);
     for (std::size_t i = 0; i < values.size(); i += kBlockValues) {
         const auto block = values.subspan(i, std::min(kBlockValues, values.size() - i));
-        const Packing p = choose_packing(block);
-        total += 3 + static_cast<std::size_t>(std::bit_width(p.base)) / 7 + p.cost_bytes;
+        plan.blocks.push_back(choose_packing(block));
+        const Packing& p = plan.blocks.back();
+        plan.cost_bytes += 3 + static_cast<std::size_t>(std::bit_width(p.base)) / 7 + p.cost_bytes;
     }
-    return total;
+    return plan;
 }
 
 constexpr std::uint64_t mask_of(unsigned width) noexcept {
     return width == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << width) - 1;
 }
 
-void put_bits(Buffer& out, Block block, const Packing& packing) {
+// Packs into out[0 ...), which has room for 8 bytes more than needed.
+void put_bits(std::byte* out, Block block, const Packing& packing) {
     std::uint64_t word = 0;
     unsigned have = 0;
-    const std::size_t begin = out.size();
     for (const std::uint64_t v : block) {
         const std::uint64_t bits = (v - packing.base) & mask_of(packing.width);
         word |= bits << have;
         if (have + packing.width >= 64) {
-            put_fixed(out, word);
+            std::memcpy(out, &word, 8);
+            out += 8;
             word = have == 0 ? 0 : bits >> (64 - have);
             have = have + packing.width - 64;
         } else {
             have += packing.width;
         }
     }
-    put_fixed(out, word);
-    out.resize(begin + (block.size() * packing.width + 7) / 8);
+    std::memcpy(out, &word, 8);
 }
 
-void put_block(Buffer& out, Block block) {
-    const Packing packing = choose_packing(block);
+void put_block(Buffer& out, Block block, const Packing& packing) {
     std::array<std::uint8_t, kBlockValues> positions;
     std::size_t exceptions = 0;
     for (std::size_t i = 0; i < block.size() && packing.width < 64; ++i) {
-        if (((block[i] - packing.base) >> packing.width) != 0) {
-            positions[exceptions++] = static_cast<std::uint8_t>(i);
-        }
+        positions[exceptions] = static_cast<std::uint8_t>(i);
+        exceptions += ((block[i] - packing.base) >> packing.width) != 0 ? 1 : 0;
     }
     out.push_back(static_cast<std::byte>(packing.width));
     out.push_back(static_cast<std::byte>(exceptions));
     put_varint(out, packing.base);
-    if (packing.width > 0) put_bits(out, block, packing);
+    if (packing.width > 0) {
+        const std::size_t at = out.size();
+        const std::size_t packed_bytes = (block.size() * packing.width + 7) / 8;
+        out.resize(at + packed_bytes + 8);
+        put_bits(out.data() + at, block, packing);
+        out.resize(at + packed_bytes);
+    }
     put_bytes(out, std::as_bytes(std::span(positions.data(), exceptions)));
     for (std::size_t i = 0; i < exceptions; ++i) {
         put_varint(out, (block[positions[i]] - packing.base) >> packing.width);
     }
 }
 
-void put_packed(Buffer& out, IntegerTag tag, std::span<const std::uint64_t> values) {
+void put_planned(Buffer& out, IntegerTag tag, std::span<const std::uint64_t> values,
+                 const Plan& plan) {
     out.push_back(static_cast<std::byte>(tag));
-    for (std::size_t i = 0; i < values.size(); i += kBlockValues) {
-        put_block(out, values.subspan(i, std::min(kBlockValues, values.size() - i)));
+    for (std::size_t b = 0; b < plan.blocks.size(); ++b) {
+        const std::size_t i = b * kBlockValues;
+        put_block(out, values.subspan(i, std::min(kBlockValues, values.size() - i)),
+                  plan.blocks[b]);
     }
+}
+
+std::vector<std::uint64_t> differences(std::span<const std::uint64_t> values) {
+    std::vector<std::uint64_t> deltas(values.size());
+    std::uint64_t before = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        deltas[i] = zigzag(values[i] - before);
+        before = values[i];
+    }
+    return deltas;
 }
 
 void get_bits(std::span<const std::byte> bits, std::uint64_t base, unsigned width,
@@ -156,17 +187,18 @@ bool get_plain(ByteReader& in, std::span<std::uint64_t> out) {
 }  // namespace
 
 void put_integers(Buffer& out, std::span<const std::uint64_t> values) {
-    std::vector<std::uint64_t> deltas(values.size());
-    std::uint64_t before = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        deltas[i] = zigzag(values[i] - before);
-        before = values[i];
-    }
-    if (packed_bytes(deltas) < packed_bytes(values)) {
-        put_packed(out, IntegerTag::kDelta, deltas);
+    const auto deltas = differences(values);
+    const Plan as_deltas = plan_of(deltas);
+    const Plan direct = plan_of(values);
+    if (as_deltas.cost_bytes < direct.cost_bytes) {
+        put_planned(out, IntegerTag::kDelta, deltas, as_deltas);
     } else {
-        put_packed(out, IntegerTag::kPacked, values);
+        put_planned(out, IntegerTag::kPacked, values, direct);
     }
+}
+
+void put_packed(Buffer& out, std::span<const std::uint64_t> values) {
+    put_planned(out, IntegerTag::kPacked, values, plan_of(values));
 }
 
 void put_plain(Buffer& out, std::span<const std::uint64_t> values) {

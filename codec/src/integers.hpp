@@ -24,6 +24,9 @@ enum class IntegerTag : std::uint8_t { kPlain = 0, kPacked = 1, kDelta = 2 };
 
 /// Appends `values` packed or as differences, whichever is smaller.
 void put_integers(Buffer& out, std::span<const std::uint64_t> values);
+/// Appends `values` packed, for columns whose neighbours have nothing to do with each other: half
+/// the work of trying both.
+void put_packed(Buffer& out, std::span<const std::uint64_t> values);
 /// Appends `values` in words of the least sufficient width. For columns whose repetitions LZ4 will
 /// find (shapes, streams), and for bits without order (doubles, foreign ids).
 void put_plain(Buffer& out, std::span<const std::uint64_t> values);

@@ -1,5 +1,5 @@
 // The columns that every row has: trace, span, parent, start, duration. Each put_ has its get_
-// beside it in row_columns.cpp. Threads: pure functions.
+// beside it in row_ids.cpp or row_times.cpp. Threads: pure functions.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +12,20 @@
 
 namespace spanring::codec {
 
+[[nodiscard]] constexpr bool has_flag(const Row& row, std::uint32_t flag) noexcept {
+    return (row.flags & flag) != 0;
+}
+
+/// Returns the row positions ordered by shape (stable): the times of one call site are alike, so
+/// that blocks of them pack well.
+[[nodiscard]] std::vector<std::uint32_t> positions_by_shape(std::span<const std::uint64_t> shape_of,
+                                                            std::size_t shape_count);
+
 /// Rows in the stored order, as an encoder sees them.
 struct StoredRows {
     std::span<const Row* const> rows;
     std::span<const std::uint32_t> trace_sizes;
-    std::span<const std::uint64_t> shape_of;
-    std::size_t shape_count;
+    std::vector<std::uint32_t> by_shape;  ///< positions_by_shape
 };
 
 void put_traces(Buffer& out, const StoredRows& in, const Batch& batch);
@@ -30,8 +38,7 @@ void put_durations(Buffer& out, const StoredRows& in);
 struct LoadedRows {
     std::span<Row> rows;
     std::vector<std::uint32_t> trace_sizes;
-    std::span<const std::uint64_t> shape_of;
-    std::size_t shape_count;
+    std::vector<std::uint32_t> by_shape;  ///< positions_by_shape
 };
 
 /// Each returns false if the section is malformed; what was read so far may stand in the rows.

@@ -79,7 +79,6 @@ Result<void> ShapeWriter::check(const ShapeFields& fields) const {
 Result<void> ShapeWriter::split_details(const Row& row) {
     details_.clear();
     heads_.clear();
-    if (row.details_bytes == 0) return {};
     if (row.details_offset > batch_.details.size() ||
         row.details_bytes > batch_.details.size() - row.details_offset) {
         return invalid("details outside of the batch");
@@ -93,32 +92,45 @@ Result<void> ShapeWriter::split_details(const Row& row) {
     return {};
 }
 
-Result<std::uint32_t> ShapeWriter::add(const Row& row) {
-    auto split = split_details(row);
-    if (!split) return std::move(split).error();
+Result<std::uint32_t> ShapeWriter::add_new(const ShapeFields& fields) {
+    auto checked = check(fields);
+    if (!checked) return std::move(checked).error();
+    const std::size_t first_head = list_.heads.size();
+    list_.shapes.push_back({fields, first_head, heads_.size()});
+    list_.heads.insert(list_.heads.end(), heads_.begin(), heads_.end());
+    list_.number_columns_from(first_head);
+    for (std::size_t i = first_head; i < list_.heads.size(); ++i) {
+        if (list_.column_of[i] == columns_.size()) columns_.emplace_back(list_.heads[i]);
+    }
+    return static_cast<std::uint32_t>(list_.shapes.size() - 1);
+}
+
+Result<void> ShapeWriter::add(const Row& row, std::uint64_t* number) {
+    if (row.details_bytes != 0) {
+        auto split = split_details(row);
+        if (!split) return split;
+    } else {
+        details_.clear();
+        heads_.clear();
+    }
     const ShapeFields fields = fields_of(row);
-    std::uint32_t& slot = numbers_.slot(hash_of(fields, heads_), [&](std::uint32_t number) {
-        const Shape& shape = list_.shapes[number];
+    std::uint32_t& slot = numbers_.slot(hash_of(fields, heads_), [&](std::uint32_t known) {
+        const Shape& shape = list_.shapes[known];
         return shape.fields == fields && std::ranges::equal(list_.heads_of(shape), heads_);
     });
     if (slot == NumberTable::kFree) {
-        auto checked = check(fields);
-        if (!checked) return std::move(checked).error();
-        slot = static_cast<std::uint32_t>(list_.shapes.size());
-        const std::size_t first_head = list_.heads.size();
-        list_.shapes.push_back({fields, first_head, heads_.size()});
-        list_.heads.insert(list_.heads.end(), heads_.begin(), heads_.end());
-        list_.number_columns_from(first_head);
-        for (std::size_t i = first_head; i < list_.heads.size(); ++i) {
-            if (list_.column_of[i] == columns_.size()) columns_.emplace_back(list_.heads[i]);
-        }
+        auto added = add_new(fields);
+        if (!added) return std::move(added).error();
+        slot = *added;
     }
+    *number = slot;
+    if (details_.empty()) return {};
     const auto columns = list_.columns_of(list_.shapes[slot]);
     const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
     for (std::size_t i = 0; i < details_.size(); ++i) {
         columns_[columns[i]].add(details_[i], start_ns);
     }
-    return slot;
+    return {};
 }
 
 }  // namespace spanring::codec

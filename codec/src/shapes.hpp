@@ -56,14 +56,15 @@ private:
 class ShapeWriter {
 public:
     explicit ShapeWriter(const Batch& batch);
-    /// Returns the number of the row's shape. Errors: kInvalidArgument: a number, flag or detail
+    /// *number: the number of the row's shape. Errors: kInvalidArgument: a number, flag or detail
     /// of the row that a reader would refuse.
-    [[nodiscard]] Result<std::uint32_t> add(const Row& row);
+    [[nodiscard]] Result<void> add(const Row& row, std::uint64_t* number);
 
     [[nodiscard]] const ShapeList& list() const noexcept { return list_; }
     [[nodiscard]] const std::vector<ColumnWriter>& columns() const noexcept { return columns_; }
 
 private:
+    [[nodiscard]] Result<std::uint32_t> add_new(const ShapeFields& fields);
     [[nodiscard]] Result<void> split_details(const Row& row);
     [[nodiscard]] Result<void> check(const ShapeFields& fields) const;
 

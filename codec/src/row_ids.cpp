@@ -1,18 +1,14 @@
-#include "row_columns.hpp"
-
+// Traces, spans and parents.
 #include <algorithm>
 
 #include "integers.hpp"
 #include "number_table.hpp"
+#include "row_columns.hpp"
 
 namespace spanring::codec {
 namespace {
 
 using Words = std::vector<std::uint64_t>;
-
-bool has(const Row& row, std::uint32_t flag) noexcept {
-    return (row.flags & flag) != 0;
-}
 
 // How a trace's id is written.
 enum TraceMode : std::uint64_t {
@@ -23,26 +19,13 @@ enum TraceMode : std::uint64_t {
 };
 
 TraceMode mode_of(const Row& first, const Batch& batch) noexcept {
-    if (!has(first, RowFlag::kNativeTrace)) {
+    if (!has_flag(first, RowFlag::kNativeTrace)) {
         return first.trace_high == 0 ? kForeign64 : kForeign128;
     }
-    const bool root_is_first = has(first, RowFlag::kNativeSpan) && first.span == first.trace_low &&
+    const bool root_is_first = has_flag(first, RowFlag::kNativeSpan) &&
+                               first.span == first.trace_low &&
                                first.trace_high == batch.instance(first.instance).id.number();
     return root_is_first ? kRootIsFirst : kNative;
-}
-
-// Row positions ordered by shape (stable): the times of one call site are alike, so that blocks of
-// them pack well.
-std::vector<std::uint32_t> positions_by_shape(std::span<const std::uint64_t> shape_of,
-                                              std::size_t shape_count) {
-    std::vector<std::uint32_t> next(shape_count + 1, 0);
-    for (const std::uint64_t shape : shape_of) ++next[shape + 1];
-    for (std::size_t s = 1; s < next.size(); ++s) next[s] += next[s - 1];
-    std::vector<std::uint32_t> positions(shape_of.size());
-    for (std::size_t i = 0; i < shape_of.size(); ++i) {
-        positions[next[shape_of[i]]++] = static_cast<std::uint32_t>(i);
-    }
-    return positions;
 }
 
 // What the next span of a stream is expected to be: the one after the last.
@@ -142,26 +125,6 @@ std::uint64_t parent_code(std::size_t child, std::size_t parent) noexcept {
     return parent < child ? 2 * (child - parent) : 2 * (parent - child) + 1;
 }
 
-// Calls `first(i)` for the first row of each trace that has a start, and `other(i, before)` for
-// the further ones, `before` being the one before it; in the stored order.
-template <typename Rows, typename Started, typename First, typename Other>
-void for_each_start(const Rows& trace_sizes, Started&& started, First&& first, Other&& other) {
-    constexpr std::size_t kNone = ~std::size_t{0};
-    std::size_t i = 0;
-    for (const std::uint32_t size : trace_sizes) {
-        std::size_t before = kNone;
-        for (const std::size_t end = i + size; i < end; ++i) {
-            if (!started(i)) continue;
-            if (before == kNone) {
-                first(i);
-            } else {
-                other(i, before);
-            }
-            before = i;
-        }
-    }
-}
-
 bool get_raw_words(ByteReader& in, std::size_t count, Words* words) {
     words->resize(count);
     const auto bytes = in.bytes(count * 8);
@@ -209,7 +172,7 @@ void put_spans(Buffer& out, const StoredRows& in) {
     Words streams, ordinals, raw;
     OrdinalPredictor predictor(in.rows.size());
     for (const Row* row : in.rows) {
-        if (!has(*row, RowFlag::kNativeSpan)) {
+        if (!has_flag(*row, RowFlag::kNativeSpan)) {
             raw.push_back(row->span);
             continue;
         }
@@ -242,7 +205,7 @@ void put_parents(Buffer& out, const StoredRows& in) {
                 continue;
             }
             codes[i] = kExplicitCode;
-            if (has(row, RowFlag::kNativeParent)) {
+            if (has_flag(row, RowFlag::kNativeParent)) {
                 native.push_back(zigzag(row.span - row.parent));
             } else {
                 raw.push_back(row.parent);
@@ -252,37 +215,6 @@ void put_parents(Buffer& out, const StoredRows& in) {
     put_plain(out, codes);
     put_integers(out, native);
     put_raw_words(out, raw);
-}
-
-void put_starts(Buffer& out, const StoredRows& in) {
-    Words firsts, deltas(in.rows.size());
-    std::vector<bool> is_delta(in.rows.size());
-    const auto start = [&](std::size_t i) {
-        return static_cast<std::uint64_t>(in.rows[i]->start_ns);
-    };
-    for_each_start(
-        in.trace_sizes, [&](std::size_t i) { return has(*in.rows[i], RowFlag::kHasStart); },
-        [&](std::size_t i) { firsts.push_back(start(i)); },
-        [&](std::size_t i, std::size_t before) {
-            is_delta[i] = true;
-            deltas[i] = start(i) - start(before);
-        });
-    Words by_shape;
-    for (const std::uint32_t i : positions_by_shape(in.shape_of, in.shape_count)) {
-        if (is_delta[i]) by_shape.push_back(deltas[i]);
-    }
-    put_integers(out, firsts);
-    put_integers(out, by_shape);
-}
-
-void put_durations(Buffer& out, const StoredRows& in) {
-    Words by_shape;
-    for (const std::uint32_t i : positions_by_shape(in.shape_of, in.shape_count)) {
-        const Row& row = *in.rows[i];
-        if (!has(row, RowFlag::kHasDuration)) continue;
-        by_shape.push_back(static_cast<std::uint64_t>(row.duration_ns));
-    }
-    put_integers(out, by_shape);
 }
 
 bool get_trace_sizes(ByteReader& in, LoadedRows* out) {
@@ -301,7 +233,7 @@ bool get_trace_sizes(ByteReader& in, LoadedRows* out) {
 bool get_spans(ByteReader& in, LoadedRows* out) {
     const auto native_count = static_cast<std::size_t>(
         std::count_if(out->rows.begin(), out->rows.end(),
-                      [](const Row& row) { return has(row, RowFlag::kNativeSpan); }));
+                      [](const Row& row) { return has_flag(row, RowFlag::kNativeSpan); }));
     Words streams, ordinals, raw;
     if (!get_integers(in, native_count, &streams) || !get_integers(in, native_count, &ordinals) ||
         !get_raw_words(in, out->rows.size() - native_count, &raw)) {
@@ -311,7 +243,7 @@ bool get_spans(ByteReader& in, LoadedRows* out) {
     std::size_t native_at = 0;
     std::size_t raw_at = 0;
     for (Row& row : out->rows) {
-        if (!has(row, RowFlag::kNativeSpan)) {
+        if (!has_flag(row, RowFlag::kNativeSpan)) {
             row.span = raw[raw_at++];
             continue;
         }
@@ -375,7 +307,7 @@ bool get_parents(ByteReader& in, LoadedRows* out) {
     std::size_t raw_count = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         if (codes[i] != kExplicitCode) continue;
-        ++(has(rows[i], RowFlag::kNativeParent) ? native_count : raw_count);
+        ++(has_flag(rows[i], RowFlag::kNativeParent) ? native_count : raw_count);
     }
     if (!get_integers(in, native_count, &native) || !get_raw_words(in, raw_count, &raw)) {
         return false;
@@ -391,7 +323,7 @@ bool get_parents(ByteReader& in, LoadedRows* out) {
             if (codes[i] == kRootCode) {
                 row.parent = 0;
             } else if (codes[i] == kExplicitCode) {
-                row.parent = has(row, RowFlag::kNativeParent)
+                row.parent = has_flag(row, RowFlag::kNativeParent)
                                  ? row.span - unzigzag(native[native_at++])
                                  : raw[raw_at++];
             } else if (codes[i] % 2 == 0) {
@@ -403,53 +335,6 @@ bool get_parents(ByteReader& in, LoadedRows* out) {
             }
         }
         begin = end;
-    }
-    return in.finished();
-}
-
-bool get_starts(ByteReader& in, LoadedRows* out) {
-    const std::span<Row> rows = out->rows;
-    const auto started = [&](std::size_t i) { return has(rows[i], RowFlag::kHasStart); };
-    std::size_t first_count = 0;
-    std::vector<bool> is_delta(rows.size());
-    std::size_t delta_count = 0;
-    for_each_start(
-        out->trace_sizes, started, [&](std::size_t) { ++first_count; },
-        [&](std::size_t i, std::size_t) {
-            is_delta[i] = true;
-            ++delta_count;
-        });
-    Words firsts, deltas;
-    if (!get_integers(in, first_count, &firsts) || !get_integers(in, delta_count, &deltas)) {
-        return false;
-    }
-    std::size_t at = 0;
-    for (const std::uint32_t i : positions_by_shape(out->shape_of, out->shape_count)) {
-        if (is_delta[i]) rows[i].start_ns = static_cast<std::int64_t>(deltas[at++]);
-    }
-    at = 0;
-    for_each_start(
-        out->trace_sizes, started,
-        [&](std::size_t i) { rows[i].start_ns = static_cast<std::int64_t>(firsts[at++]); },
-        [&](std::size_t i, std::size_t before) {
-            rows[i].start_ns =
-                static_cast<std::int64_t>(static_cast<std::uint64_t>(rows[i].start_ns) +
-                                          static_cast<std::uint64_t>(rows[before].start_ns));
-        });
-    return in.finished();
-}
-
-bool get_durations(ByteReader& in, LoadedRows* out) {
-    const auto count = static_cast<std::size_t>(
-        std::count_if(out->rows.begin(), out->rows.end(),
-                      [](const Row& row) { return has(row, RowFlag::kHasDuration); }));
-    Words durations;
-    if (!get_integers(in, count, &durations)) return false;
-    std::size_t at = 0;
-    for (const std::uint32_t i : positions_by_shape(out->shape_of, out->shape_count)) {
-        Row& row = out->rows[i];
-        if (!has(row, RowFlag::kHasDuration)) continue;
-        row.duration_ns = static_cast<std::int64_t>(durations[at++]);
     }
     return in.finished();
 }
