@@ -11,6 +11,7 @@ _LIBRARIES = ("base", "shm", "producer", "codec", "store")
 
 _MEMORY_ORDER = re.compile(r"\bmemory_order(?:_|::)\w+|\b__ATOMIC_[A-Z_]+\b")
 _COMMENT = re.compile(r"//+!?<?\s*(?P<line>.*)|/\*+\s*(?P<block>[^*]*)")
+_COVERS_MORE = re.compile(r"(?://|\*).*, (?:both|all\b[\w ]*|each|here and below):")
 # "relaxed" alone says what, not why.
 _COMMENT_WORDS_MIN = 3
 
@@ -33,23 +34,31 @@ _OWN_PATH = re.compile(r"(?<![\w.$}])/(?:" + "|".join(("home", "root", "work", "
 
 
 def memory_order(sources):
-    """Every memory-order argument has a comment: its partner, or why relaxed will do. One comment
-    may cover a run of adjacent statements with the same orders."""
+    """Every memory-order argument has a comment: its partner, or why relaxed will do. A comment
+    covers a run of adjacent statements with the same orders; one that says "both", "all" or "here
+    and below" covers those up to the next blank line."""
     for source in sources:
-        if source.folder not in PRODUCT or not source.is_cpp:
+        if source.folder in PRODUCT and source.is_cpp:
+            yield from _unexplained_orders(source)
+
+
+def _unexplained_orders(source):
+    adjacent, orders_covered = 0, set()  # the last explained statement: where it ends, its orders
+    to_blank_line = False  # a comment for several statements is in force
+    for number, (raw, code) in enumerate(zip(source.lines, source.code), 1):
+        to_blank_line = bool(raw.strip()) and (to_blank_line or bool(_COVERS_MORE.search(raw)))
+        if not _MEMORY_ORDER.search(code):
             continue
-        covered_line, covered_orders = 0, None  # where the last explained statement ends
-        for number, line in enumerate(source.code, 1):
-            if not _MEMORY_ORDER.search(line):
-                continue
-            first, last = _statement(source, number)
-            orders = set(_MEMORY_ORDER.findall("\n".join(source.code[first - 1:last])))
-            continues = covered_line in (first - 1, last) and orders == covered_orders
-            if continues or _explained(source, first, last):
-                covered_line, covered_orders = last, orders
-            else:
-                yield Finding(source.path, number, "memory-order",
-                              "no comment says what it pairs with, or why relaxed will do")
+        first, last = _statement(source, number)
+        orders = set(_MEMORY_ORDER.findall("\n".join(source.code[first - 1:last])))
+        continues = adjacent in (first - 1, last) and orders <= orders_covered
+        if any(_says_something(comment) for comment in _comments_at(source, first, last)):
+            orders_covered = orders
+        elif not continues and not to_blank_line:
+            yield Finding(source.path, number, "memory-order",
+                          "no comment says what it pairs with, or why relaxed will do")
+            continue
+        adjacent = last
 
 
 def _statement(source, number):
@@ -63,10 +72,9 @@ def _statement(source, number):
     return first, last
 
 
-def _explained(source, first, last):
-    """True if a comment stands on one of these lines, or ends just above them."""
-    lines = source.lines[first - 1:last] + _comment_block_above(source, first)
-    return any(_says_something(line) for line in lines)
+def _comments_at(source, first, last):
+    """Returns the lines of the statement, and those of the comment just above it."""
+    return source.lines[first - 1:last] + _comment_block_above(source, first)
 
 
 def _comment_block_above(source, first):

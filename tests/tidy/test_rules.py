@@ -135,11 +135,18 @@ class MemoryOrder(unittest.TestCase):
                                     "        std::memory_order_acquire);\n"), [])
 
     def test_one_comment_covers_a_run_of_equal_orders_only(self):
-        why = "    // acquire, all: pair with the release in publish()\n"
+        why = "    // acquire: pairs with the release in publish()\n"
         store = "    x.store(1, std::memory_order_release);\n"
         self.assertEqual(self.check("{\n" + why + self.LOAD + self.LOAD + self.LOAD), [])
         self.assertEqual(self.check("{\n" + why + self.LOAD + "    f();\n" + self.LOAD), [5])
         self.assertEqual(self.check("{\n" + why + self.LOAD + store), [4])
+
+    def test_a_comment_for_both_branches_reaches_to_the_blank_line(self):
+        both = "    // acquire, both: pair with the release in publish()\n"
+        branches = "    if (a) {\n" + self.LOAD + "    } else {\n" + self.LOAD + "    }\n"
+        self.assertEqual(self.check("{\n" + both + branches), [])
+        self.assertEqual(self.check("{\n" + both.replace(", both", "") + branches), [4, 6])
+        self.assertEqual(self.check("{\n" + both + self.LOAD + "\n" + self.LOAD), [5])
 
     def test_does_not_ask_for_comments_in_tests_or_about_comments(self):
         self.assertEqual(self.check("{\n" + self.LOAD, "tests/unit/shm/a_test.cpp"), [])
