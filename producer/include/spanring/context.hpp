@@ -122,9 +122,8 @@ public:
 
 private:
     friend class Context;
-    Scope() noexcept = default;
+    explicit Scope(const Context& context) noexcept;
     detail::Writer* writer_{nullptr};
-    std::uint32_t epoch_{0};
     std::uint32_t serial_{0};
 };
 

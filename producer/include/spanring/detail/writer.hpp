@@ -58,8 +58,10 @@ struct ThreadState {
     StackEntry* base;   ///< the sentinel
     std::uint32_t next_serial;
     std::uint32_t epoch;  ///< instance that the stack's keys belong to
-    std::uint32_t index;  ///< of the writer among all
-    std::uint32_t tid;
+    std::uint64_t owner;  ///< pthread_self() of the thread, the same in a forked child; 0: free
+    std::uint64_t* lost_ends;  ///< keys of async spans whose lost ends are still to be told
+    std::uint32_t lost_ends_count;
+    std::uint32_t lost_ends_capacity;
     StackEntry stack[kStackInline];
 };
 
@@ -93,11 +95,10 @@ struct alignas(64) Writer {
     std::uint64_t next_sequence;
     std::uint32_t busy;    ///< a slow path runs: as slot->nesting, but there without a slot, too
     std::uint32_t resync;  ///< the next page's snapshot must be taken as the truth
-    std::uint64_t lost_end_key;   ///< an async span's end to be written as LOST_END; 0: none
     std::uint32_t import_open;    ///< an import was cut: IMPORT_ABORT comes first
-    std::uint32_t reserve_count;  ///< pages claimed ahead for one large tracepoint
-    std::uint32_t reserve_next;
-    std::uint32_t bell;  ///< reserved
+    std::uint32_t reserve_first;  ///< page claimed ahead + 1, chained in the pages; 0: none
+    std::uint32_t reserve_generation;
+    std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
     Stash stash;
 };
 

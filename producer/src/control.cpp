@@ -1,0 +1,140 @@
+// The process's own interface: configure, flush, losses, status.
+#include <time.h>
+
+#include <cstdlib>
+
+#include "spanring/process.hpp"
+#include "spanring/shm/doorbell.hpp"
+#include "tracepoint.hpp"
+
+namespace spanring {
+namespace {
+
+/// Between two looks at what is stored: a fifth of the consumer's default turn.
+constexpr long kFlushPollNs = 200'000;
+
+/// What was published when the flush began, page by page.
+class Published {
+public:
+    explicit Published(const shm::SegmentWriter& segment) noexcept
+        : segment_(segment), pages_(segment.pages_declared()) {
+        marks_ = static_cast<std::uint64_t*>(std::calloc(pages_ + 1, sizeof(std::uint64_t)));
+        if (marks_ == nullptr) return;
+        for (std::uint32_t p = 0; p < pages_; ++p) marks_[p] = segment_.published_mark(p);
+    }
+    Published(const Published&) = delete;
+    Published& operator=(const Published&) = delete;
+    ~Published() { std::free(marks_); }
+
+    /// Returns whether all of it is stored. Pages once seen stored are not looked at again.
+    bool stored() noexcept {
+        if (marks_ == nullptr) return false;
+        while (next_ < pages_ && segment_.is_stored(next_, marks_[next_])) ++next_;
+        return next_ == pages_;
+    }
+
+private:
+    const shm::SegmentWriter& segment_;
+    std::uint32_t pages_;
+    std::uint32_t next_{0};
+    std::uint64_t* marks_;
+};
+
+void wait_a_little() noexcept {
+    const timespec pause{0, kFlushPollNs};
+    ::nanosleep(&pause, nullptr);
+}
+
+/// Tells the reader what this thread and exited ones still owe it. Returns whether that is all.
+bool settle(detail::Process& process) noexcept {
+    bool settled = true;
+    {
+        detail::Tracepoint tracepoint(false);
+        if (tracepoint.state() == detail::Tracepoint::State::kSignal) return false;
+        if (tracepoint.ready()) {
+            settled = detail::settle_debts(process, tracepoint.writer());
+        }
+    }
+    return detail::settle_orphans(process) && settled;
+}
+
+}  // namespace
+
+Result<void> configure(Configuration configuration) {
+    detail::Process* process = detail::process();
+    if (process == nullptr) return Error{ErrorCode::kUnavailable, "no memory to trace with"};
+    const std::uint32_t bytes = configuration.page_bytes;
+    if (bytes != 0 && (bytes < SPANRING_PAGE_BYTES_MIN || bytes > SPANRING_PAGE_BYTES_MAX ||
+                       (bytes & (bytes - 1)) != 0)) {
+        return Error{ErrorCode::kInvalidArgument,
+                     "page_bytes must be a power of two from 1024 to 65536"};
+    }
+    const detail::OwnerGuard guard(process->wiped->lock);
+    if (!guard || process->configured != 0) {
+        return Error{ErrorCode::kBusy, "configure must come before the first tracepoint"};
+    }
+    detail::Settings* settings = detail::make_settings(std::move(configuration));
+    // The older settings are not freed: another copy of the library may be reading them.
+    process->settings = settings;
+    process->failed = false;
+    return {};
+}
+
+bool flush_ns(std::uint64_t timeout_ns) noexcept {
+    detail::Process* process = detail::process();
+    if (process == nullptr) return false;
+    const std::uint64_t end_at = shm::monotonic_ns() + timeout_ns;
+    bool settled = settle(*process);
+    const shm::SegmentWriter& segment = process->wiped->segment;
+    if (process->wiped->alive == 0 || !segment.is_open()) {
+        // Nothing was recorded; that is good news only if something would be.
+        return process->control != nullptr && detail::enabled(detail::load_flags());
+    }
+    while (!settled && shm::monotonic_ns() < end_at) {
+        shm::ring_if_waiting(process->control->flags, process->doorbell->word);
+        wait_a_little();
+        settled = settle(*process);
+    }
+    Published published(segment);
+    while (!published.stored()) {
+        if (shm::monotonic_ns() >= end_at) return false;
+        shm::ring_if_waiting(process->control->flags, process->doorbell->word);
+        wait_a_little();
+    }
+    return settled;
+}
+
+Losses losses() noexcept {
+    detail::Process* process = detail::process();
+    if (process == nullptr) return {};
+    if (process->wiped->alive == 0) return {};
+    Losses sum = process->unslotted;
+    if (process->wiped->segment.is_open()) detail::add_losses(process->wiped->segment, sum);
+    return sum;
+}
+
+Status status() {
+    Status status;
+    detail::Process* process = detail::process();
+    if (process == nullptr) {
+        status.reason = "no memory to trace with";
+        return status;
+    }
+    { const detail::Tracepoint look(false); }
+    status.warnings = process->settings->warnings;
+    if (process->directory != nullptr) status.directory = process->directory->path();
+    status.segment = process->segment_name;
+    if (process->failed) {
+        status.reason = process->reason;
+    } else if (process->control == nullptr) {
+        status.reason = "tracing has not started";
+    } else if (!detail::enabled(detail::load_flags())) {
+        status.reason = "no consumer has enabled tracing in " + status.directory +
+                        "; start one with: spanring up";
+    } else {
+        status.recording = true;
+    }
+    return status;
+}
+
+}  // namespace spanring

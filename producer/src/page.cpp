@@ -1,0 +1,281 @@
+// Pages: giving one up, getting the next, waiting for room, and what a thread owes when it ends.
+#include <time.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "spanring/shm/doorbell.hpp"
+#include "tracepoint.hpp"
+
+namespace spanring::detail {
+namespace {
+
+/// A blocked writer looks again after this long, then twice as long, ...
+constexpr std::uint64_t kWaitNsFirst = 20'000;
+/// ... up to the consumer's default turn.
+constexpr std::uint64_t kWaitNsMost = 1'000'000;
+/// A snapshot takes at most this part of a page's records.
+constexpr std::size_t kSnapshotShare = 2;
+
+void sleep_ns(std::uint64_t ns) noexcept {
+    const timespec span{0, static_cast<long>(ns)};
+    ::nanosleep(&span, nullptr);
+}
+
+shm::PageClaim claim_of(const Process& process, std::uint32_t page,
+                        std::uint32_t generation) noexcept {
+    return {page, generation, &process.wiped->segment.ring().header(page)};
+}
+
+/// Waits, within the block time, for the consumer to release a page. One wait in vain is enough
+/// until something is released: a dead consumer must not stop the application at each tracepoint.
+shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
+    shm::SegmentWriter& segment = process.wiped->segment;
+    if (process.gave_up_at == segment.released_count() + 1) return {};
+    const std::uint64_t end_at = shm::monotonic_ns() + process.block_ns;
+    std::uint64_t pause = kWaitNsFirst;
+    for (;;) {
+        shm::ring_if_waiting(process.control->flags, process.doorbell->word);
+        sleep_ns(pause);
+        pause = pause < kWaitNsMost ? pause * 2 : pause;
+        const std::uint64_t released = segment.released_count();
+        const shm::PageClaim claim = segment.claim_page(writer.stream);
+        if (claim.valid()) return claim;
+        if (shm::monotonic_ns() >= end_at) {
+            process.gave_up_at = released + 1;
+            return {};
+        }
+    }
+}
+
+shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason& reason) noexcept {
+    if (writer.reserve_first != 0) {
+        const auto ahead = claim_of(process, writer.reserve_first - 1, writer.reserve_generation);
+        // The chain stands where the records will.
+        std::memcpy(&writer.reserve_first, ahead.bytes() + SPANRING_PAGE_DATA, 4);
+        std::memcpy(&writer.reserve_generation, ahead.bytes() + SPANRING_PAGE_DATA + 4, 4);
+        return ahead;
+    }
+    shm::SegmentWriter& segment = process.wiped->segment;
+    for (;;) {
+        const shm::PageClaim found = segment.claim_page(writer.stream);
+        if (found.valid()) return found;
+        const shm::Growth growth = segment.grow();
+        if (growth == shm::Growth::kGrown) continue;
+        reason = growth == shm::Growth::kNoSpace ? LossReason::kNoMemory : LossReason::kRingFull;
+        if (!may_wait || process.policy != SPANRING_POLICY_BLOCK) return {};
+        return wait_for_page(process, writer);
+    }
+}
+
+void install(Process& process, Writer& writer, const shm::PageClaim& page) noexcept {
+    const std::uint64_t now = shm::ticks(writer.clock_kind);
+    const std::uint64_t ordinal = SpanKey{writer.next_key}.ordinal();
+    shm::PageRing::write_header(page, {writer.stream, writer.next_sequence, now, ordinal});
+    ++writer.next_sequence;
+    // relaxed, both: read when the slot's state or the page's header has been acquired.
+    __atomic_store_n(&writer.slot->next_sequence, writer.next_sequence, __ATOMIC_RELAXED);
+    __atomic_store_n(&writer.slot->next_ordinal, ordinal, __ATOMIC_RELAXED);
+    char* start = reinterpret_cast<char*>(page.header);
+    writer.cursor = start + SPANRING_PAGE_DATA;
+    writer.end = start + process.wiped->segment.page_bytes();
+    writer.committed = &page.header->committed;
+    writer.mark_bias =
+        (std::uint64_t{page.generation} << 32) - reinterpret_cast<std::uintptr_t>(start);
+    writer.base_ticks = now;
+    writer.page = page.page;
+    writer.generation = page.generation;
+    const auto records = static_cast<std::size_t>(writer.end - writer.cursor);
+    put_snapshot(writer, *state_of(&writer), records / kSnapshotShare);
+    writer.resync = 0;
+    if (writer.import_open != 0) {
+        put(&writer, spanring_record_head(SPANRING_REC_IMPORT_ABORT, 0, 0));
+        writer.import_open = 0;
+    }
+}
+
+/// LOST_END records, as far as there is room beyond `needed`.
+void tell_lost_ends(Writer& writer, std::size_t needed) noexcept {
+    ThreadState& state = *state_of(&writer);
+    while (state.lost_ends_count != 0 &&
+           static_cast<std::size_t>(writer.end - writer.cursor) >= needed + 16) {
+        put(&writer, spanring_record_head(SPANRING_REC_LOST_END, 0, 0));
+        put(&writer, state.lost_ends[--state.lost_ends_count]);
+    }
+}
+
+/// A page without content still has a record: only pages with one are looked at.
+void put_empty_snapshot(Writer& writer) noexcept {
+    if (state_of(&writer)->top == state_of(&writer)->base) {
+        put(&writer, spanring_record_head(SPANRING_REC_SNAPSHOT, 0, 0));
+    }
+}
+
+void publish_page(Writer& writer) noexcept {
+    // release: pairs with the acquire of `committed` in PageRing::peek.
+    __atomic_store_n(writer.committed,
+                     writer.mark_bias + reinterpret_cast<std::uintptr_t>(writer.cursor),
+                     __ATOMIC_RELEASE);
+}
+
+}  // namespace
+
+void seal_page(Process& process, Writer& writer) noexcept {
+    if (writer.generation != 0) {
+        process.wiped->segment.mark_full(claim_of(process, writer.page, writer.generation),
+                                         writer.stream);
+    }
+    writer.generation = 0;
+    writer.cursor = nullptr;
+    writer.end = nullptr;
+}
+
+bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason& reason) noexcept {
+    if (writer.generation != 0) publish_page(writer);
+    const shm::PageClaim page = claim(process, writer, true, reason);
+    if (!page.valid()) return false;
+    seal_page(process, writer);
+    install(process, writer, page);
+    tell_lost_ends(writer, needed);
+    return true;
+}
+
+// The chain is written into the pages themselves, where the first record will stand: to a reader
+// they are empty until the header says their generation.
+bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept {
+    for (std::size_t i = 0; i < pages; ++i) {
+        const std::uint32_t first = writer.reserve_first;
+        const std::uint32_t generation = writer.reserve_generation;
+        writer.reserve_first = 0;
+        const shm::PageClaim page = claim(process, writer, false, reason);
+        if (!page.valid()) {
+            writer.reserve_first = first;
+            drop_claims(process, writer);
+            return false;
+        }
+        std::memcpy(page.bytes() + SPANRING_PAGE_DATA, &first, 4);
+        std::memcpy(page.bytes() + SPANRING_PAGE_DATA + 4, &generation, 4);
+        writer.reserve_first = page.page + 1;
+        writer.reserve_generation = page.generation;
+    }
+    return true;
+}
+
+void drop_claims(Process& process, Writer& writer) noexcept {
+    LossReason reason{};
+    while (writer.reserve_first != 0) {
+        if (writer.generation != 0) publish_page(writer);
+        const shm::PageClaim page = claim(process, writer, false, reason);
+        seal_page(process, writer);
+        install(process, writer, page);
+        put_empty_snapshot(writer);
+        publish_page(writer);
+    }
+}
+
+void remember_lost_end(Writer& writer, std::uint64_t key) noexcept {
+    ThreadState& state = *state_of(&writer);
+    if (state.lost_ends_count == state.lost_ends_capacity) {
+        const std::uint32_t capacity =
+            state.lost_ends_capacity == 0 ? 64 : 2 * state.lost_ends_capacity;
+        if (capacity > kLostEndsMax) return;
+        void* keys = std::realloc(state.lost_ends, capacity * sizeof(std::uint64_t));
+        if (keys == nullptr) return;
+        state.lost_ends = static_cast<std::uint64_t*>(keys);
+        state.lost_ends_capacity = capacity;
+    }
+    state.lost_ends[state.lost_ends_count++] = key;
+}
+
+bool settle_debts(Process& process, Writer& writer) noexcept {
+    LossReason reason{};
+    while (writer.resync != 0 || writer.import_open != 0 ||
+           state_of(&writer)->lost_ends_count != 0) {
+        if (writer.generation != 0) publish_page(writer);
+        const shm::PageClaim page = claim(process, writer, false, reason);
+        if (!page.valid()) return false;
+        seal_page(process, writer);
+        install(process, writer, page);
+        put_empty_snapshot(writer);
+        tell_lost_ends(writer, 0);
+        publish_page(writer);
+    }
+    return true;
+}
+
+bool settle_orphans(Process& process) noexcept {
+    const OwnerGuard guard(process.wiped->lock);
+    if (!guard) return false;
+    while (Orphan* orphan = process.wiped->orphans) {
+        // The orphan's own writer and stack: they lie together as those of a thread do.
+        if (!settle_debts(process, *orphan->writer)) return false;
+        seal_page(process, *orphan->writer);
+        process.wiped->orphans = orphan->next;
+        retire(process, *orphan->writer);
+        delete orphan;
+    }
+    return true;
+}
+
+void retire(Process& process, Writer& writer) noexcept {
+    ThreadState& state = *state_of(&writer);
+    if (writer.slot != nullptr) {
+        // relaxed: release_slot publishes it.
+        __atomic_store_n(&writer.slot->next_ordinal, SpanKey{writer.next_key}.ordinal(),
+                         __ATOMIC_RELAXED);
+        // relaxed: as above; nobody is in a tracepoint of this slot any more.
+        __atomic_store_n(&writer.slot->nesting, 0U, __ATOMIC_RELAXED);
+        if (!writer.keep_slot) process.wiped->segment.release_slot(writer.stream);
+    }
+    std::memset(static_cast<void*>(&writer), 0, sizeof writer);
+    std::free(state.lost_ends);
+    state.lost_ends = nullptr;
+    state.lost_ends_count = state.lost_ends_capacity = 0;
+    // release: pairs with the lock under which a free writer is looked for.
+    __atomic_store_n(&state.owner, std::uint64_t{0}, __ATOMIC_RELEASE);
+}
+
+void thread_exit(Process& process, Writer& writer) noexcept {
+    ThreadState& state = *state_of(&writer);
+    const bool current = writer.slot != nullptr && writer.epoch == process.epoch;
+    if (current) {
+        // relaxed: written by this thread only, see Tracepoint.
+        __atomic_store_n(&writer.slot->nesting, 1U, __ATOMIC_RELAXED);
+        writer.busy = 1;
+    } else {
+        writer.slot = nullptr;
+        writer.generation = 0;
+        writer.reserve_first = 0;
+        state.lost_ends_count = 0;
+        writer.resync = 0;
+        writer.import_open = 0;
+    }
+    // A span that is still open may be ended by another thread: its stream must not be taken over.
+    for (StackEntry* entry = state.top; entry != state.base; --entry) {
+        if (entry->kind == EntryKind::kSpan && (entry->flags & kEntryLost) == 0) {
+            writer.keep_slot = 1;
+        }
+        if (is_context(*entry)) release(entry->block);
+    }
+    if (!writer.keep_slot) init_stack(state);
+    if (current) {
+        drop_claims(process, writer);
+        if (!settle_debts(process, writer)) {
+            seal_page(process, writer);
+            state.owner = kOrphanOwner;
+            const OwnerGuard guard(process.wiped->lock);
+            auto* orphan = guard ? new (std::nothrow) Orphan : nullptr;
+            if (orphan != nullptr) {
+                *orphan = {&writer, process.wiped->orphans};
+                process.wiped->orphans = orphan;
+                return;
+            }
+        }
+        seal_page(process, writer);
+    }
+    init_stack(state);
+    retire(process, writer);
+}
+
+}  // namespace spanring::detail

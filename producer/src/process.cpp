@@ -1,0 +1,321 @@
+// The process object: made once, found again by other copies of the library, adopted after fork.
+#include "process.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "spanring/base/os.hpp"
+#include "spanring/base/unique_fd.hpp"
+#include "spanring/shm/doorbell.hpp"
+
+namespace spanring::detail {
+namespace {
+
+/// Leads every tracepoint to the slow path until the control page is mapped.
+constexpr std::uint32_t kUndecided = SPANRING_FLAG_ENABLED;
+/// SPANRING_DISABLED: dark for good.
+constexpr std::uint32_t kOff = 0;
+
+alignas(64) Writer g_no_writer;
+Process* g_process = nullptr;
+__thread bool t_starting = false;
+
+void set_flags_word(const std::uint32_t* word) noexcept {
+    // relaxed: points to memory that stays mapped for the life of the process.
+    __atomic_store_n(&g_flags, word, __ATOMIC_RELAXED);
+}
+
+void* anonymous(std::size_t bytes) noexcept {
+    void* memory =
+        os::map(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+}
+
+/// Memory that a forked child finds zeroed.
+void* wiped_memory(std::size_t bytes) noexcept {
+    void* memory = anonymous(bytes);
+    if (memory != nullptr && os::advise(memory, bytes, MADV_WIPEONFORK) != 0) {
+        os::unmap(memory, bytes);
+        return nullptr;
+    }
+    return memory;
+}
+
+constexpr std::size_t page_up(std::size_t bytes) noexcept {
+    return (bytes + 4095) & ~std::size_t{4095};
+}
+
+/// Looks for the mapping that an earlier copy of the library has made.
+Process* find_in_maps(int maps_fd) noexcept {
+    char buffer[8192];
+    std::size_t kept = 0;
+    for (;;) {
+        const ssize_t got = os::read(maps_fd, buffer + kept, sizeof buffer - 1 - kept);
+        if (got <= 0) return nullptr;
+        std::size_t bytes = kept + static_cast<std::size_t>(got);
+        buffer[bytes] = '\0';
+        char* line = buffer;
+        for (char* end; (end = std::strchr(line, '\n')) != nullptr; line = end + 1) {
+            *end = '\0';
+            if (std::strstr(line, kProcessName) == nullptr) continue;
+            auto* found = reinterpret_cast<Process*>(std::strtoull(line, nullptr, 16));
+            if (std::strstr(line, " rw-p 00000000 ") == nullptr || found == nullptr) continue;
+            if (found->magic == kProcessMagic && found->bytes == sizeof(Process)) return found;
+        }
+        kept = bytes - static_cast<std::size_t>(line - buffer);
+        if (kept >= sizeof buffer - 1) kept = 0;  // no line of the kernel's is that long
+        std::memmove(buffer, line, kept);
+    }
+}
+
+/// Maps the memory under its name; without memfd_create it is nameless, and other copies of the
+/// library in this process will not find it.
+Process* map_named() noexcept {
+    const std::size_t bytes = page_up(sizeof(Process));
+    const UniqueFd fd(::memfd_create(kProcessName, MFD_CLOEXEC));
+    if (fd.valid() && os::truncate(fd.get(), static_cast<off_t>(bytes)) == 0) {
+        void* memory = os::map(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd.get(), 0);
+        if (memory != MAP_FAILED) return static_cast<Process*>(memory);
+    }
+    return static_cast<Process*>(anonymous(bytes));
+}
+
+Process* make_process() noexcept {
+    Process* process = map_named();
+    if (process == nullptr) return nullptr;
+    process->wiped = static_cast<Wiped*>(wiped_memory(page_up(sizeof(Wiped))));
+    if (process->wiped == nullptr) {
+        os::unmap(process, page_up(sizeof(Process)));
+        return nullptr;
+    }
+    process->wiped->alive = 1;
+    process->settings = make_settings({});
+    const Settings& settings = *process->settings;
+    if (!settings.traceparent.empty() || !settings.baggage.empty()) {
+        const Context initial =
+            Context::from_headers(settings.traceparent, settings.tracestate, settings.baggage);
+        process->initial = retain(ContextAccess::block(initial));
+        process->has_initial = true;
+    }
+    process->bytes = sizeof(Process);
+    process->magic = kProcessMagic;
+    return process;
+}
+
+Process* find_or_make() noexcept {
+    // Two descriptors of /proc/self/maps exclude each other by flock: threads and copies of the
+    // library that start at once find one another.
+    const UniqueFd maps(os::open_at(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
+    if (!maps.valid()) return make_process();
+    const bool locked = os::flock(maps.get(), LOCK_EX) == 0;
+    Process* process = find_in_maps(maps.get());
+    if (process == nullptr) process = make_process();
+    if (locked) os::flock(maps.get(), LOCK_UN);
+    return process;
+}
+
+void remember_failure(Process& process, const Error& error) noexcept {
+    process.failed = true;
+    process.retry_at_ns = coarse_ns() + kRetryNs;
+    set_reason(process, error.message.c_str());
+}
+
+bool map_directory(Process& process) noexcept {
+    const std::string& configured = process.settings->configuration.directory;
+    auto directory =
+        shm::RingDirectory::open(configured.empty() ? shm::default_ring_directory() : configured,
+                                 shm::RingDirectory::Create::kYes);
+    if (!directory) {
+        remember_failure(process, directory.error());
+        return false;
+    }
+    delete process.directory;
+    process.directory = new (std::nothrow) shm::RingDirectory(std::move(*directory));
+    if (process.directory == nullptr) return false;
+    auto control = process.directory->map_control(Mapping::Access::kRead);
+    if (!control) {
+        remember_failure(process, control.error());
+        return false;
+    }
+    auto bell = process.directory->map_doorbell();
+    if (!bell) {
+        remember_failure(process, bell.error());
+        return false;
+    }
+    process.doorbell = static_cast<spanring_doorbell*>(bell->release());
+    spanring_control* page = control->release();
+    // release: pairs with the acquire in start(): the doorbell is there, too.
+    __atomic_store_n(&process.control, page, __ATOMIC_RELEASE);
+    process.failed = false;
+    return true;
+}
+
+}  // namespace
+
+SPANRING_HIDDEN __thread Writer* t_writer = &g_no_writer;
+SPANRING_HIDDEN const std::uint32_t* g_flags = &kUndecided;
+
+std::uint64_t self_id() noexcept {
+    return static_cast<std::uint64_t>(::pthread_self());
+}
+
+std::uint64_t coarse_ns() noexcept {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+           static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+bool OwnerLock::lock() noexcept {
+    // relaxed: only our own store can make it equal.
+    if (__atomic_load_n(&owner_, __ATOMIC_RELAXED) == self_id()) return false;
+    word_.lock();
+    // relaxed: see above.
+    __atomic_store_n(&owner_, self_id(), __ATOMIC_RELAXED);
+    return true;
+}
+
+void OwnerLock::unlock() noexcept {
+    // relaxed: see lock().
+    __atomic_store_n(&owner_, std::uint64_t{0}, __ATOMIC_RELAXED);
+    word_.unlock();
+}
+
+Process* process() noexcept {
+    // acquire: pairs with the release below.
+    if (Process* known = __atomic_load_n(&g_process, __ATOMIC_ACQUIRE)) return known;
+    if (t_starting) return nullptr;
+    t_starting = true;
+    Process* found = find_or_make();
+    // release: pairs with the acquire above.
+    if (found != nullptr) __atomic_store_n(&g_process, found, __ATOMIC_RELEASE);
+    t_starting = false;
+    return found;
+}
+
+bool start(Process& process) noexcept {
+    // acquire: pairs with the release in map_directory().
+    const spanring_control* control = __atomic_load_n(&process.control, __ATOMIC_ACQUIRE);
+    if (control == nullptr) {
+        if (process.settings->disabled) {
+            if (!process.failed) set_reason(process, "SPANRING_DISABLED is set");
+            process.failed = true;
+            set_flags_word(&kOff);
+            return false;
+        }
+        if (process.failed && coarse_ns() < process.retry_at_ns) return false;
+        const OwnerGuard guard(process.wiped->lock);
+        if (!guard) return false;
+        if (process.control == nullptr && !map_directory(process)) return false;
+        control = process.control;
+    }
+    set_flags_word(&control->flags);
+    return true;
+}
+
+// A full disk or a foreign file of that name must not disturb the application: failures are
+// ignored, the reason stays readable through status().
+void set_reason(Process& process, const char* text) noexcept {
+    std::snprintf(process.reason, sizeof process.reason, "%s", text);
+    if (process.directory == nullptr) return;
+    char name[32];
+    std::snprintf(name, sizeof name, "%d.why", static_cast<int>(::getpid()));
+    if (text[0] == '\0') {
+        os::unlink_at(process.directory->fd(), name);
+        return;
+    }
+    const UniqueFd fd(os::open_at(process.directory->fd(), name,
+                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640));
+    if (!fd.valid()) return;
+    (void)os::write(fd.get(), process.reason, std::strlen(process.reason));
+}
+
+void adopt_after_fork(Process& process) noexcept {
+    const std::uint64_t self = self_id();
+    for_each_writer(process, [&](Writer& writer) {
+        ThreadState& state = *state_of(&writer);
+        if (state.owner != self) state.owner = 0;
+        state.lost_ends_count = 0;
+    });
+    // From now on the parent's keys are those of another instance; its mapping stays until the
+    // strings have been copied.
+    ++process.epoch;
+    process.unslotted = {};
+    process.gave_up_at = 0;
+    process.failed = false;
+    process.segment_name[0] = '\0';
+    process.wiped->alive = 1;
+}
+
+const KnownInstance* instance_of(const Process& process, std::uint32_t epoch) noexcept {
+    const KnownInstance& known = process.instances[epoch % kInstancesKept];
+    return epoch != 0 && known.epoch == epoch ? &known : nullptr;
+}
+
+namespace {
+
+/// Takes a free writer, or makes another slab of them. Under the lock.
+Writer* free_writer(Process& process) noexcept {
+    Writer* found = nullptr;
+    for_each_writer(process, [&](Writer& writer) {
+        if (found == nullptr && state_of(&writer)->owner == 0) found = &writer;
+    });
+    if (found != nullptr || process.slabs_count == kSlabsMax) return found;
+    constexpr std::size_t kHalf = kSlabWriters * kWriterStride;
+    auto* slab = static_cast<char*>(anonymous(2 * kHalf));
+    if (slab == nullptr) return nullptr;
+    if (os::advise(slab, kHalf, MADV_WIPEONFORK) != 0) {
+        os::unmap(slab, 2 * kHalf);
+        return nullptr;
+    }
+    process.slabs[process.slabs_count++] = slab;
+    return reinterpret_cast<Writer*>(slab);
+}
+
+extern "C" int __cxa_thread_atexit_impl(void (*)(void*), void*, void*);
+extern "C" SPANRING_HIDDEN void* __dso_handle;
+
+/// Runs at thread exit, before that of the copy of the library that registered earlier: first the
+/// other copies forget the writer, then the one that made it gives it back.
+void on_thread_exit(void* owned) {
+    t_writer = &g_no_writer;
+    if (owned != nullptr && g_process != nullptr) {
+        thread_exit(*g_process, *static_cast<Writer*>(owned));
+    }
+}
+
+}  // namespace
+
+Writer* thread_writer(Process& process) noexcept {
+    if (t_writer != &g_no_writer) return t_writer;
+    const OwnerGuard guard(process.wiped->lock);
+    if (!guard) return nullptr;
+    const std::uint64_t self = self_id();
+    Writer* writer = nullptr;
+    for_each_writer(process, [&](Writer& candidate) {
+        if (state_of(&candidate)->owner == self) writer = &candidate;
+    });
+    void* owned = nullptr;
+    if (writer == nullptr) {
+        writer = free_writer(process);
+        if (writer == nullptr) return nullptr;
+        std::memset(static_cast<void*>(writer), 0, sizeof *writer);
+        ThreadState& state = *state_of(writer);
+        state.owner = self;
+        init_thread(process, state);
+        owned = writer;
+    }
+    __cxa_thread_atexit_impl(on_thread_exit, owned, &__dso_handle);
+    t_writer = writer;
+    return writer;
+}
+
+}  // namespace spanring::detail

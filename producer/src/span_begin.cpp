@@ -1,0 +1,246 @@
+// Beginning and ending spans out of line: first use, explicit parents, inline names, losses.
+#include "spanring/span.hpp"
+#include "tracepoint.hpp"
+
+namespace spanring::detail {
+namespace {
+
+/// Room for a TIME_BASE in front of a timed record.
+constexpr std::size_t kTimeBaseBytes = 16;
+
+std::uint32_t head_kind(bool async) noexcept {
+    return async ? SPANRING_REC_BEGIN_ASYNC : SPANRING_REC_BEGIN;
+}
+
+/// tracestate, request id and user id of the context that this span is the first one below.
+void put_inherited(Tracepoint& tracepoint, const ContextBlock* block, std::uint64_t for_key) {
+    if (block == nullptr) return;
+    if (block->has_remote && !block->trace_state.empty()) {
+        const std::size_t bytes = 8 + ((block->trace_state.size() + 7) & ~std::size_t{7});
+        if (!tracepoint.room(bytes + 16) ||
+            !put_text(tracepoint, SPANRING_REC_TRACESTATE, 0, block->trace_state, for_key)) {
+            tracepoint.lost(Loss::kDetail);
+        }
+    }
+    for (const char* key : {"request.id", "user.id"}) {
+        const std::string* id = block->find(key);
+        if (id == nullptr) continue;
+        const NameRef name{Key(key)};
+        const std::uint32_t number = tracepoint.number_of(name);
+        const AttributeValue value(*id);
+        if (!tracepoint.room(attribute_bytes(tracepoint, name, number, value) + 16) ||
+            !put_attribute(tracepoint, name, number, value, SPANRING_TARGET_SPAN, for_key)) {
+            tracepoint.lost(Loss::kDetail);
+        }
+    }
+}
+
+void put_kind(Tracepoint& tracepoint, SpanKind kind, std::uint64_t for_key) noexcept {
+    if (kind == SpanKind::kUnset) return;
+    if (!tracepoint.room(24)) {
+        tracepoint.lost(Loss::kDetail);
+        return;
+    }
+    if (for_key != 0) {
+        tracepoint.record(SPANRING_REC_FOR, 0, 0);
+        tracepoint.word(for_key);
+    }
+    tracepoint.record(SPANRING_REC_KIND, static_cast<std::uint32_t>(kind), 0);
+}
+
+void fill(SpanState& span, Writer& writer, const StackEntry& parent, std::uint64_t key) noexcept {
+    span.writer = &writer;
+    span.key = key;
+    span.root = parent.kind == EntryKind::kNone ? key : parent.root;
+    span.block = parent.block;
+    span.epoch = writer.epoch;
+}
+
+/// Pushes context and span; without memory for it the span is not recorded.
+bool make_depth(ThreadState& stack, std::size_t entries) noexcept {
+    while (static_cast<std::size_t>(stack.limit - stack.top) <= entries) {
+        if (!grow_stack(stack)) return false;
+    }
+    return true;
+}
+
+struct Begin {
+    SpanState& span;
+    NameRef name;
+    SpanKind kind{SpanKind::kUnset};
+    bool async{false};
+    const StackEntry* attach{nullptr};  ///< the explicit parent
+};
+
+/// A begin that was lost still takes its ordinal, and stands on the stack as its children's parent.
+void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) noexcept {
+    Writer& writer = tracepoint.writer();
+    tracepoint.lost(Loss::kSpan);
+    fill(begin.span, writer, parent, writer.next_key++);
+    begin.span.bits |= kStateLost;
+    if (begin.async) {
+        begin.span.writer = nullptr;  // nothing of it will be written; its key lives in context()
+    } else {
+        if (begin.attach != nullptr) push(tracepoint.stack(), *begin.attach);
+        const std::uint8_t owns = begin.attach != nullptr ? kEntryOwnsContext : 0;
+        push(tracepoint.stack(),
+             {begin.span.key, begin.span.root, parent.block, 0, EntryKind::kSpan,
+              static_cast<std::uint8_t>(kEntryLost | owns), 0});
+    }
+    tracepoint.out_of_step();
+}
+
+void write_begin(Tracepoint& tracepoint, const Begin& begin, std::uint32_t number,
+                 const StackEntry& parent) noexcept {
+    Writer& writer = tracepoint.writer();
+    ThreadState& stack = tracepoint.stack();
+    if (begin.attach != nullptr) put_attach(writer, *begin.attach);
+    tracepoint.inline_name(begin.name, number);
+    tracepoint.timed(head_kind(begin.async), number);
+    fill(begin.span, writer, parent, writer.next_key++);
+    if (!begin.async) {
+        if (begin.attach != nullptr) push(stack, *begin.attach);
+        const std::uint8_t owns = begin.attach != nullptr ? kEntryOwnsContext : 0;
+        push(stack, {begin.span.key, begin.span.root, parent.block, 0, EntryKind::kSpan, owns, 0});
+    } else if (begin.attach != nullptr) {
+        tracepoint.record(SPANRING_REC_DETACH, 0, 0);
+    }
+}
+
+/// Returns whether the entry is consumed: its block reference is on the stack now.
+bool begin_ready(Tracepoint& tracepoint, const Begin& begin) noexcept {
+    ThreadState& stack = tracepoint.stack();
+    const StackEntry parent = begin.attach != nullptr ? *begin.attach : *stack.top;
+    if ((parent.flags & kEntrySuppressed) != 0) return false;
+    if (!make_depth(stack, 2)) {
+        tracepoint.lost(Loss::kSpan, LossReason::kTooLarge);
+        return false;
+    }
+    const std::uint32_t number = tracepoint.number_of(begin.name);
+    const std::size_t bytes = (begin.attach != nullptr ? attach_bytes(parent) + 8 : 0) +
+                              tracepoint.name_bytes(begin.name, number) + kTimeBaseBytes + 8;
+    if (!tracepoint.room(bytes)) {
+        lose(tracepoint, begin, parent);
+        return begin.attach != nullptr && !begin.async;
+    }
+    write_begin(tracepoint, begin, number, parent);
+    const std::uint64_t for_key = begin.async ? begin.span.key : 0;
+    put_kind(tracepoint, begin.kind, for_key);
+    if (parent.kind == EntryKind::kRemote || parent.kind == EntryKind::kNone) {
+        put_inherited(tracepoint, parent.block, for_key);
+    }
+    return begin.attach != nullptr && !begin.async;
+}
+
+void begin_any(SpanState& span, NameRef name, const SpanOptions* options, bool async) noexcept {
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        if (async || (options != nullptr && options->parent)) {
+            count_signal_loss(tracepoint.writer(), Loss::kSpan);
+        } else {
+            stash_begin(tracepoint.writer(), span, name);
+        }
+        return;
+    }
+    if (!tracepoint.ready()) {
+        if (tracepoint.owns_stack() && tracepoint.process().failed && enabled(load_flags()) &&
+            tracepoint.process().control != nullptr) {
+            tracepoint.lost(Loss::kSpan, LossReason::kNoMemory);
+        }
+        return;
+    }
+    Begin begin{span, name};
+    begin.async = async;
+    StackEntry attach{};
+    if (options != nullptr) {
+        begin.kind = options->kind;
+        if (options->parent) {
+            attach = entry_of(tracepoint.process(), *options->parent);
+            begin.attach = &attach;
+        }
+    }
+    const bool consumed = begin_ready(tracepoint, begin);
+    if (async && span.key != 0) {
+        // The handle may outlive the context that it was begun in.
+        retain(span.block);
+        span.bits |= kStateAsync | kStateOwnsBlock;
+    }
+    if (begin.attach != nullptr && !consumed) release(attach.block);
+}
+
+/// END for a span that is not on this thread's stack.
+void end_for(Tracepoint& tracepoint, std::uint64_t key) noexcept {
+    if (!tracepoint.room(16 + 8 + kTimeBaseBytes)) {
+        tracepoint.lost(Loss::kEnd);
+        remember_lost_end(tracepoint.writer(), key);
+        return;
+    }
+    tracepoint.time_base_if_needed();
+    tracepoint.record(SPANRING_REC_FOR, 0, 0);
+    tracepoint.word(key);
+    tracepoint.timed(SPANRING_REC_END, static_cast<std::uint32_t>(key));
+}
+
+void end_on_stack(Tracepoint& tracepoint, StackEntry* entry) noexcept {
+    const std::uint8_t flags = entry->flags;
+    const auto ordinal = static_cast<std::uint32_t>(entry->key);
+    const bool owns = (flags & kEntryOwnsContext) != 0;
+    const bool room = tracepoint.room(8 + kTimeBaseBytes + (owns ? 8 : 0));
+    if (room) {
+        tracepoint.timed((flags & kEntryShared) != 0 ? SPANRING_REC_END_SHARED : SPANRING_REC_END,
+                         ordinal);
+        if (owns) tracepoint.record(SPANRING_REC_DETACH, 0, 0);
+    }
+    // `room` may have moved nothing, but the stack did not change in between.
+    erase(tracepoint.stack(), entry);
+    if (owns) pop_context(tracepoint.stack());
+    if (room) return;
+    if ((flags & kEntryLost) == 0) tracepoint.lost(Loss::kEnd);
+    tracepoint.out_of_step();
+}
+
+}  // namespace
+
+void begin_slow(SpanState& span, NameRef name, const SpanOptions* options) noexcept {
+    begin_any(span, name, options, false);
+}
+
+void begin_async(SpanState& span, NameRef name, const SpanOptions* options) noexcept {
+    begin_any(span, name, options, true);
+}
+
+void end_slow(SpanState& span) noexcept {
+    if ((span.bits & kStateStashed) != 0) {
+        stash_end(*span.writer);
+        span.writer = nullptr;
+        return;
+    }
+    const std::uint64_t key = span.key;
+    const bool lost = (span.bits & kStateLost) != 0;
+    const std::uint32_t epoch = span.epoch;
+    span.writer = nullptr;
+    Tracepoint tracepoint(false);
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        // A handler ends a span of the thread that it interrupted: its stack is not ours to touch.
+        if (!lost) count_signal_loss(tracepoint.writer(), Loss::kEnd);
+        return;
+    }
+    // Another instance's span (this is a forked child, or the segment was replaced): not ours.
+    if (!tracepoint.owns_stack() || epoch != tracepoint.process().epoch) return;
+    if (!tracepoint.ready()) {
+        // The thread that ends it has no slot yet.
+        if (!tracepoint.take_slot_now()) return;
+    }
+    if (StackEntry* entry = find_span(tracepoint.stack(), key)) {
+        end_on_stack(tracepoint, entry);
+    } else if (!lost) {
+        end_for(tracepoint, key);
+    }
+}
+
+void release_slow(SpanState& span) noexcept {
+    if ((span.bits & kStateOwnsBlock) != 0) release(span.block);
+    span.block = nullptr;
+}
+
+}  // namespace spanring::detail

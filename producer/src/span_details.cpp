@@ -1,0 +1,285 @@
+// Details of a span out of line: attributes, events, links, status, kind, name.
+#include "spanring/event.hpp"
+#include "tracepoint.hpp"
+
+namespace spanring::detail {
+namespace {
+
+/// What a detail belongs to: a span on top of the stack, or one that must be named.
+struct Target {
+    std::uint64_t for_key{0};              ///< 0: the current span
+    std::uint32_t* detail_bytes{nullptr};  ///< of the span so far
+};
+
+/// Returns false if nothing of this span is recorded.
+bool target_of(Tracepoint& tracepoint, SpanState& span, Target* target) noexcept {
+    if (span.epoch != tracepoint.process().epoch || (span.bits & kStateLost) != 0) return false;
+    if ((span.bits & kStateAsync) == 0) {
+        if (StackEntry* entry = find_span(tracepoint.stack(), span.key)) {
+            *target = {entry == tracepoint.stack().top ? 0 : span.key, &entry->detail_bytes};
+            return true;
+        }
+    }
+    *target = {span.key, &span.detail_bytes};
+    return true;
+}
+
+/// Charges `bytes` to the span's limit. The detail that crosses it is still written, so that the
+/// reader sees it and marks the span truncated, but counts as lost: it is not stored.
+bool charge(Tracepoint& tracepoint, const Target& target, std::size_t bytes) noexcept {
+    std::uint32_t& used = *target.detail_bytes;
+    if (used > SPANRING_SPAN_BYTES_MAX) {
+        tracepoint.lost(Loss::kDetail, LossReason::kTooLarge);
+        return false;
+    }
+    const std::size_t sum = used + bytes;
+    if (sum > SPANRING_SPAN_BYTES_MAX) tracepoint.lost(Loss::kDetail, LossReason::kTooLarge);
+    used = sum > SPANRING_SPAN_BYTES_MAX ? SPANRING_SPAN_BYTES_MAX + 1
+                                         : static_cast<std::uint32_t>(sum);
+    return true;
+}
+
+std::size_t attributes_bytes(Tracepoint& tracepoint,
+                             std::span<const Attribute> attributes) noexcept {
+    std::size_t sum = 0;
+    for (const Attribute& attribute : attributes) {
+        const NameRef name(attribute.key);
+        sum += attribute_bytes(tracepoint, name, tracepoint.number_of(name), attribute.value);
+    }
+    return sum;
+}
+
+bool put_item_attributes(Tracepoint& tracepoint, std::span<const Attribute> attributes) noexcept {
+    for (const Attribute& attribute : attributes) {
+        const NameRef name(attribute.key);
+        if (!put_attribute(tracepoint, name, tracepoint.number_of(name), attribute.value,
+                           SPANRING_TARGET_ITEM, 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void put_for(Tracepoint& tracepoint, std::uint64_t for_key) noexcept {
+    if (for_key == 0) return;
+    tracepoint.record(SPANRING_REC_FOR, 0, 0);
+    tracepoint.word(for_key);
+}
+
+void write_event(Tracepoint& tracepoint, const Target& target, NameRef name,
+                 std::span<const Attribute> attributes) noexcept {
+    const std::uint32_t number = tracepoint.number_of(name);
+    const std::size_t own = tracepoint.name_bytes(name, number) + 16;
+    const std::size_t rest = attributes_bytes(tracepoint, attributes);
+    if (!charge(tracepoint, target, own + rest)) return;
+    if (!tracepoint.room(own + rest + 32) || !tracepoint.next_page(own + 32)) {
+        tracepoint.lost(Loss::kDetail);
+        return;
+    }
+    tracepoint.time_base_if_needed();
+    tracepoint.inline_name(name, number);
+    put_for(tracepoint, target.for_key);
+    tracepoint.timed(SPANRING_REC_EVENT, number);
+    if (!put_item_attributes(tracepoint, attributes)) tracepoint.lost(Loss::kDetail);
+}
+
+/// An event without a span: a span of zero duration below the current context.
+void write_instant(Tracepoint& tracepoint, NameRef name,
+                   std::span<const Attribute> attributes) noexcept {
+    if ((tracepoint.stack().top->flags & kEntrySuppressed) != 0) return;
+    const std::uint32_t number = tracepoint.number_of(name);
+    const std::size_t own = tracepoint.name_bytes(name, number) + 32;
+    const std::size_t rest = attributes_bytes(tracepoint, attributes);
+    Writer& writer = tracepoint.writer();
+    if (!tracepoint.room(own + rest) || !tracepoint.next_page(own)) {
+        tracepoint.lost(Loss::kSpan);
+        ++writer.next_key;
+        tracepoint.out_of_step();
+        return;
+    }
+    tracepoint.time_base_if_needed();
+    const std::uint64_t now = shm::ticks(writer.clock_kind);
+    tracepoint.inline_name(name, number);
+    tracepoint.timed_at(SPANRING_REC_BEGIN, number, now);
+    const std::uint64_t key = writer.next_key++;
+    // Its attributes may go over to another page, whose snapshot must name it.
+    const StackEntry parent = *tracepoint.stack().top;
+    const bool pushed =
+        push(tracepoint.stack(), {key, parent.kind == EntryKind::kNone ? key : parent.root,
+                                  parent.block, 0, EntryKind::kSpan, 0, 0});
+    for (const Attribute& attribute : attributes) {
+        const NameRef key_name(attribute.key);
+        if (!put_attribute(tracepoint, key_name, tracepoint.number_of(key_name), attribute.value,
+                           SPANRING_TARGET_SPAN, 0)) {
+            tracepoint.lost(Loss::kDetail);
+            break;
+        }
+    }
+    const bool room = tracepoint.next_page(24);
+    if (room) tracepoint.timed_at(SPANRING_REC_END, static_cast<std::uint32_t>(key), now);
+    if (pushed) --tracepoint.stack().top;
+    if (!room) {
+        tracepoint.lost(Loss::kEnd);
+        tracepoint.out_of_step();
+    }
+}
+
+/// A record of one word, with FOR if the span has to be named.
+void write_word(SpanState& span, std::uint32_t kind, std::uint32_t id, std::uint32_t low) noexcept {
+    if (span.writer == nullptr) return;
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
+    }
+    Target target;
+    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    if (!charge(tracepoint, target, 8)) return;
+    if (!tracepoint.room(24)) return tracepoint.lost(Loss::kDetail);
+    put_for(tracepoint, target.for_key);
+    tracepoint.record(kind, id, low);
+}
+
+void write_attribute(Tracepoint& tracepoint, const Target& target, NameRef key,
+                     const AttributeValue& value) noexcept {
+    const std::uint32_t number = tracepoint.number_of(key);
+    const std::size_t bytes = attribute_bytes(tracepoint, key, number, value);
+    if (!charge(tracepoint, target, bytes)) return;
+    if (!tracepoint.room(bytes + 16) ||
+        !put_attribute(tracepoint, key, number, value, SPANRING_TARGET_SPAN, target.for_key)) {
+        tracepoint.lost(Loss::kDetail);
+    }
+}
+
+/// The current span: the stack's top, or the one whose context is attached.
+bool current_target(Tracepoint& tracepoint, Target* target, std::uint32_t* scratch) noexcept {
+    StackEntry& top = *tracepoint.stack().top;
+    if (top.kind == EntryKind::kSpan) {
+        *target = {0, &top.detail_bytes};
+        return true;
+    }
+    if (top.kind != EntryKind::kLocal) return false;
+    *target = {top.key, scratch};
+    return true;
+}
+
+}  // namespace
+
+void set_slow(SpanState& span, NameRef key, const AttributeValue& value) noexcept {
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return stash_attribute(tracepoint.writer(), key, value, &span);
+    }
+    Target target;
+    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    write_attribute(tracepoint, target, key, value);
+}
+
+void current_set_slow(NameRef key, const AttributeValue& value) noexcept {
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return stash_attribute(tracepoint.writer(), key, value, nullptr);
+    }
+    Target target;
+    std::uint32_t scratch = 0;
+    if (!tracepoint.ready() || !current_target(tracepoint, &target, &scratch)) return;
+    if (target.for_key == 0 && (tracepoint.stack().top->flags & kEntryLost) != 0) return;
+    write_attribute(tracepoint, target, key, value);
+}
+
+void event_slow(SpanState& span, NameRef name, std::span<const Attribute> attributes) noexcept {
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return stash_event(tracepoint.writer(), name, attributes, &span);
+    }
+    Target target;
+    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    write_event(tracepoint, target, name, attributes);
+}
+
+void current_event_slow(NameRef name, std::span<const Attribute> attributes) noexcept {
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return stash_event(tracepoint.writer(), name, attributes, nullptr);
+    }
+    if (!tracepoint.ready()) return;
+    Target target;
+    std::uint32_t scratch = 0;
+    if (!current_target(tracepoint, &target, &scratch)) {
+        return write_instant(tracepoint, name, attributes);
+    }
+    if (target.for_key == 0 && (tracepoint.stack().top->flags & kEntryLost) != 0) return;
+    write_event(tracepoint, target, name, attributes);
+}
+
+void link_slow(SpanState& span, const Context& context,
+               std::span<const Attribute> attributes) noexcept {
+    if (span.writer == nullptr || !context.is_valid()) return;
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
+    }
+    Target target;
+    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    const StackEntry entry = entry_of(tracepoint.process(), context);
+    const ContextBlock* block = entry.kind == EntryKind::kRemote ? entry.block : nullptr;
+    const std::size_t state = block != nullptr ? block->trace_state.size() + 16 : 0;
+    const std::size_t bytes = 32 + state + attributes_bytes(tracepoint, attributes);
+    const bool link = entry.kind == EntryKind::kLocal || block != nullptr;
+    if (link && charge(tracepoint, target, bytes)) {
+        bool good = tracepoint.room(bytes + 16) && tracepoint.next_page(48);
+        if (good) {
+            put_for(tracepoint, target.for_key);
+            // A link has the form of the attached context that it points to.
+            put_attach(tracepoint.writer(), entry);
+            tracepoint.retype(block != nullptr ? 32 : 24,
+                              block != nullptr ? SPANRING_REC_LINK : SPANRING_REC_LINK_LOCAL);
+            if (block != nullptr && !block->trace_state.empty()) {
+                good = put_text(tracepoint, SPANRING_REC_TRACESTATE | SPANRING_TARGET_ITEM, 0,
+                                block->trace_state, 0);
+            }
+            good = good && put_item_attributes(tracepoint, attributes);
+        }
+        if (!good) tracepoint.lost(Loss::kDetail);
+    }
+    release(entry.block);
+}
+
+void status_slow(SpanState& span, StatusCode code, std::string_view message) noexcept {
+    if (span.writer == nullptr) return;
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
+    }
+    Target target;
+    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    const std::size_t bytes = 8 + ((message.size() + 7) & ~std::size_t{7});
+    if (!charge(tracepoint, target, bytes)) return;
+    if (!tracepoint.room(bytes + 16) ||
+        !put_text(tracepoint, SPANRING_REC_STATUS, static_cast<std::uint32_t>(code), message,
+                  target.for_key)) {
+        tracepoint.lost(Loss::kDetail);
+    }
+}
+
+void kind_slow(SpanState& span, SpanKind kind) noexcept {
+    write_word(span, SPANRING_REC_KIND, static_cast<std::uint32_t>(kind), 0);
+}
+
+void rename_slow(SpanState& span, NameRef name) noexcept {
+    if (span.writer == nullptr) return;
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
+    }
+    Target target;
+    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    const std::uint32_t number = tracepoint.number_of(name);
+    const std::size_t bytes = tracepoint.name_bytes(name, number) + 8;
+    if (!charge(tracepoint, target, bytes)) return;
+    if (!tracepoint.room(bytes + 16)) return tracepoint.lost(Loss::kDetail);
+    tracepoint.inline_name(name, number);
+    put_for(tracepoint, target.for_key);
+    tracepoint.record(SPANRING_REC_RENAME, number, 0);
+}
+
+}  // namespace spanring::detail

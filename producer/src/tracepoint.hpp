@@ -1,0 +1,187 @@
+// Tracepoint: one API call on the slow path, from entering the thread's writer to leaving it.
+//
+// Enters (first use, fork, revoked segment or slot are dealt with here), makes room (page turn,
+// growth, blocking), puts records, publishes them together, and leaves: the stash is written out,
+// the consumer is woken. Threads: the one that owns the writer; signal handlers get kSignal.
+#pragma once
+
+#include <string_view>
+
+#include "process.hpp"
+#include "spanring/detail/span_state.hpp"
+
+namespace spanring::detail {
+
+enum class Loss { kSpan, kEnd, kDetail };
+
+class Tracepoint {
+public:
+    enum class State {
+        kReady,   ///< may write
+        kSignal,  ///< over an interrupted tracepoint of this thread
+        kDark,    ///< no segment: not enabled, or it could not be made
+    };
+    /// Enters. `start_segment`: this is a tracepoint, not just an end or a context.
+    explicit Tracepoint(bool start_segment = true) noexcept;
+    Tracepoint(const Tracepoint&) = delete;
+    Tracepoint& operator=(const Tracepoint&) = delete;
+    ~Tracepoint();
+
+    [[nodiscard]] State state() const noexcept { return state_; }
+    [[nodiscard]] bool ready() const noexcept { return state_ == State::kReady; }
+    /// Whether the thread's own data may be touched: ready, or dark with a thread state.
+    [[nodiscard]] bool owns_stack() const noexcept { return entered_; }
+    [[nodiscard]] Writer& writer() const noexcept { return *writer_; }
+    [[nodiscard]] ThreadState& stack() const noexcept { return *state_of(writer_); }
+    [[nodiscard]] Process& process() const noexcept { return *process_; }
+
+    /// Makes room for `bytes` of records: in this page, in a new one, or in several. What does not
+    /// fit into one page is made of records that may stand in different ones.
+    /// Returns false if there is none; the reason is then remembered for `lost`.
+    [[nodiscard]] bool room(std::size_t bytes) noexcept;
+    /// Counts a loss for the reason of the last failed `room`, or for `reason`.
+    void lost(Loss kind) noexcept { lost(kind, reason_); }
+    void lost(Loss kind, LossReason reason) noexcept;
+    /// A record that changes the stack was not written: the next page must say what is true.
+    void out_of_step() noexcept;
+
+    // ---- records; room must have been made ----
+    void word(std::uint64_t value) noexcept { put(writer_, value); }
+    void bytes(const void* data, std::size_t count) noexcept;
+    void record(std::uint32_t kind, std::uint32_t id, std::uint32_t low) noexcept {
+        put(writer_, spanring_record_head(kind, id, low));
+    }
+    /// A record whose low half is the time now; puts a TIME_BASE before it if the delta is too
+    /// large. Room: 16 bytes more than the record.
+    void timed(std::uint32_t kind, std::uint32_t id) noexcept;
+    void timed_at(std::uint32_t kind, std::uint32_t id, std::uint64_t ticks) noexcept;
+    /// TIME_BASE now, if the next timed record would need one: nothing may stand between FOR and
+    /// its record. Room: 16 bytes.
+    void time_base_if_needed() noexcept;
+    /// Makes the last record, of `record_bytes`, one of another kind.
+    void retype(std::size_t record_bytes, std::uint32_t kind) noexcept;
+    /// NAME, if the name has no number. Room: name_bytes().
+    void inline_name(NameRef name, std::uint32_t number) noexcept;
+    [[nodiscard]] std::size_t name_bytes(NameRef name, std::uint32_t number) const noexcept;
+    [[nodiscard]] std::string_view name_text(NameRef name) const noexcept;
+    /// A payload record; goes on in CONTINUE records and further pages as needed.
+    /// Returns false if a further page could not be had.
+    class Payload;
+
+    /// Returns the number of a name or key, interned if need be; SPANRING_ID_INLINE: none.
+    [[nodiscard]] std::uint32_t number_of(NameRef name) noexcept;
+    /// Bytes of records that a fresh page takes for sure.
+    [[nodiscard]] std::size_t page_room() const noexcept;
+    /// Turns pages until a record of `bytes` fits, publishing what is written so far. For
+    /// tracepoints that are larger than a page.
+    [[nodiscard]] bool next_page(std::size_t bytes) noexcept;
+    [[nodiscard]] std::size_t left() const noexcept {
+        return static_cast<std::size_t>(writer_->end - writer_->cursor);
+    }
+    /// For an end on a thread that has no slot yet. Returns whether there is one now.
+    [[nodiscard]] bool take_slot_now() noexcept;
+    /// Publishes what was put so far.
+    void publish() noexcept;
+
+private:
+    void enter(bool start_segment) noexcept;
+    bool settle_instance(bool start_segment) noexcept;
+    bool turn() noexcept;
+
+    Process* process_{nullptr};
+    Writer* writer_{nullptr};
+    State state_{State::kDark};
+    LossReason reason_{LossReason::kRingFull};
+    bool entered_{false};
+};
+
+/// Writes a payload of known length piece by piece.
+class Tracepoint::Payload {
+public:
+    /// Puts the head. `total`: bytes of the whole payload. Room for the head and one word at least.
+    Payload(Tracepoint& tracepoint, std::uint32_t kind, std::uint32_t id,
+            std::size_t total) noexcept;
+    /// Appends. Returns false once a page could not be had.
+    bool write(const void* data, std::size_t count) noexcept;
+    /// Pads the last piece. Returns whether all of it was written.
+    bool finish() noexcept;
+
+private:
+    bool next_piece() noexcept;
+    void pad() noexcept;
+    Tracepoint& tracepoint_;
+    std::size_t left_;   ///< of the payload
+    std::size_t piece_;  ///< of the current record
+    std::size_t padding_{0};
+    bool good_{true};
+};
+
+// ---- page.cpp ----
+/// Gives the page up. The writer has none afterwards.
+void seal_page(Process& process, Writer& writer) noexcept;
+/// Claims a page and writes header, snapshot and what was owed (LOST_END, IMPORT_ABORT).
+/// Returns false with the reason if the ring is full.
+bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason& reason) noexcept;
+/// Claims so many pages before the first is written: all, or none and false.
+bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept;
+/// Gives the pages that were claimed ahead back, as pages without content.
+void drop_claims(Process& process, Writer& writer) noexcept;
+/// Keeps the key of an async span whose end was lost, for a LOST_END record.
+void remember_lost_end(Writer& writer, std::uint64_t key) noexcept;
+/// Writes what the thread owes the reader without waiting. Returns false if there is no page.
+bool settle_debts(Process& process, Writer& writer) noexcept;
+/// Gives writer and slot back. The page must have been given up.
+void retire(Process& process, Writer& writer) noexcept;
+/// Writes what exited threads still owe. Returns whether nothing is owed any more.
+bool settle_orphans(Process& process) noexcept;
+
+// ---- stack.cpp ----
+/// Makes room for one more entry. Returns false at the depth limit or without memory.
+bool grow_stack(ThreadState& state) noexcept;
+void init_stack(ThreadState& state) noexcept;
+/// The stack of an older instance becomes one remote context.
+void collapse_stack(Process& process, ThreadState& state) noexcept;
+/// Pushes a context; takes the entry's block reference over.
+bool push(ThreadState& state, const StackEntry& entry) noexcept;
+/// Takes the entry at `at` out.
+void erase(ThreadState& state, StackEntry* at) noexcept;
+/// Pops to and including the nearest context.
+void pop_context(ThreadState& state) noexcept;
+/// Returns the entry of an open span of this thread, or null.
+StackEntry* find_span(ThreadState& state, std::uint64_t key) noexcept;
+/// An entry for a context (kLocal, kRemote or kNone) with a block reference of its own.
+StackEntry entry_of(Process& process, const Context& context) noexcept;
+/// Bytes of the ATTACH record of an entry.
+std::size_t attach_bytes(const StackEntry& entry) noexcept;
+void put_attach(Writer& writer, const StackEntry& entry) noexcept;
+/// Bytes of the SNAPSHOT of this stack in a page with `limit` bytes to spare.
+void put_snapshot(Writer& writer, const ThreadState& state, std::size_t limit) noexcept;
+bool is_context(const StackEntry& entry) noexcept;
+
+// ---- stash.cpp ----
+void stash_begin(Writer& writer, SpanState& span, NameRef name) noexcept;
+void stash_end(Writer& writer) noexcept;
+void stash_event(Writer& writer, NameRef name, std::span<const Attribute> attributes,
+                 const SpanState* span) noexcept;
+void stash_attribute(Writer& writer, NameRef key, const AttributeValue& value,
+                     const SpanState* span) noexcept;
+void count_signal_loss(Writer& writer, Loss kind) noexcept;
+/// Writes the stash out; inside a Tracepoint that is ready.
+void write_stash(Tracepoint& tracepoint) noexcept;
+
+// ---- values.cpp ----
+/// Bytes of the attribute's record, padding included, without NAME.
+std::size_t value_bytes(const AttributeValue& value) noexcept;
+/// Puts NAME if needed, and the record. Turns pages as needed, so room() must have been asked for
+/// the whole. `before`: words that must stand directly in front of the record (FOR).
+bool put_attribute(Tracepoint& tracepoint, NameRef key, std::uint32_t number,
+                   const AttributeValue& value, std::uint32_t target,
+                   std::uint64_t for_key) noexcept;
+/// Upper bound of what put_attribute puts.
+std::size_t attribute_bytes(const Tracepoint& tracepoint, NameRef key, std::uint32_t number,
+                            const AttributeValue& value) noexcept;
+/// Puts a record that consists of text (status, tracestate).
+bool put_text(Tracepoint& tracepoint, std::uint32_t kind, std::uint32_t id, std::string_view text,
+              std::uint64_t for_key) noexcept;
+
+}  // namespace spanring::detail
