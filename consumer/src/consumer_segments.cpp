@@ -1,0 +1,199 @@
+// Consumer: the processes that come, write and go.
+#include <algorithm>
+
+#include "consumer.hpp"
+#include "spanring/base/os.hpp"
+
+namespace spanring::consumer {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Losses and idle threads' pages are looked at this often while data flows.
+constexpr milliseconds kHousekeeping{100};
+
+std::string name_of(const Segment& segment) {
+    const auto& identity = segment.identity();
+    return "pid " + std::to_string(identity.pid) + " (" + identity.process_name + ")";
+}
+
+}  // namespace
+
+void Consumer::scan() {
+    auto files = directory_->segments();
+    if (!files) {
+        log_.warn_sometimes("scan", "cannot list " + directory_->path() + ": " +
+                                        files.error().message);
+        return;
+    }
+    for (const std::string& file : *files) {
+        if (attached_files_.contains(file) || refused_files_.contains(file)) continue;
+        if (segments_.size() >= kSegmentsMax) {
+            log_.warn_sometimes("segments", "more than " + std::to_string(kSegmentsMax) +
+                                                " processes: " + file + " must wait");
+            return;
+        }
+        attach(file);
+    }
+}
+
+void Consumer::attach(const std::string& file) {
+    auto reader =
+        shm::SegmentReader::attach(*directory_, file, shm::SegmentReader::Mode::kReadWrite);
+    if (!reader) {
+        // Not ready: its maker is about to say so, and renames it, or is dead and left nothing.
+        if (reader.error().code != ErrorCode::kUnavailable &&
+            reader.error().code != ErrorCode::kNotFound) {
+            refuse(file, reader.error());
+        }
+        return;
+    }
+    TickClock& clock = clocks_.of(reader->identity().clock_kind);
+    auto segment = std::make_unique<Segment>(std::move(*reader), next_segment_, clock, limits_);
+    auto ready = resume(*segment);
+    attached_files_.insert(file);
+    log_.info("attached " + name_of(*segment) + ", " + file);
+    Segment& kept = *segment;
+    segments_.emplace(next_segment_++, std::move(segment));
+    if (!ready) {
+        quarantine(kept, ready.error());
+        return;
+    }
+    watcher_->watch_process(kept.identity().pid, kept.identity().pid_start_ticks);
+    if (!kept.reader().producer_alive()) {
+        (void)kept.reader().revoke();
+        kept.life = Segment::Life::kDead;
+    }
+}
+
+Result<void> Consumer::resume(Segment& segment) {
+    if (auto resource = segment.refresh_resource(); !resource) return resource;
+    if (!recovered_) return {};
+    const Recovered::Part part = recovered_->take(segment.identity().instance);
+    return segment.restore(part.delta, recovered_->open(), part.rows, part.deferred);
+}
+
+void Consumer::refuse(const std::string& file, const Error& error) {
+    refused_files_.insert(file);
+    if (error.code == ErrorCode::kCorrupt) {
+        ++quarantined_;
+        const std::string aside = file + ".quarantined";
+        const int renamed =
+            os::rename_at(directory_->fd(), file.c_str(), directory_->fd(), aside.c_str());
+        log_.error("quarantined " + file + (renamed == 0 ? "" : " (which cannot be renamed)") +
+                   ": " + error.message);
+    } else {
+        log_.error("cannot serve " + file + ": " + error.message);
+    }
+}
+
+void Consumer::check_alive() {
+    for (auto& [number, segment] : segments_) {
+        if (segment->life != Segment::Life::kLive || segment->reader().producer_alive()) continue;
+        // A live process that was judged dead by mistake starts a new segment when it sees this.
+        if (auto revoked = segment->reader().revoke(); !revoked) {
+            quarantine(*segment, revoked.error());
+            continue;
+        }
+        segment->life = Segment::Life::kDead;
+    }
+}
+
+void Consumer::drain_all() {
+    anything_ = false;
+    is_complete_ = true;
+    std::size_t bytes = 0;
+    for (auto& [number, segment] : segments_) {
+        if (segment->life == Segment::Life::kEnded) continue;
+        if (bytes >= kTurnBytesMax) {
+            is_complete_ = false;
+            continue;
+        }
+        auto drained = segment->drain(rows_, limits_.turn_bytes_max);
+        if (!drained) {
+            quarantine(*segment, drained.error());
+            continue;
+        }
+        bytes += drained->bytes;
+        if (drained->bytes != 0) anything_ = true;
+        if (auto ended = segment->assembler().end_turn(drained->complete, rows_); !ended) {
+            quarantine(*segment, ended.error());
+            continue;
+        }
+        if (!drained->complete || segment->assembler().has_deferred()) is_complete_ = false;
+        close_if_done(*segment, *drained);
+    }
+}
+
+void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained) {
+    if (segment.life != Segment::Life::kDead) return;
+    is_complete_ = false;
+    // Committed up to the last byte first, and then, in a frame of its own, that it has ended: if
+    // this consumer dies between the two, the next finds nothing left to read.
+    if (drained.bytes != 0 || !drained.complete || segment.turns_in_flight != 0 ||
+        segment.assembler().has_deferred()) {
+        return;
+    }
+    segment.refresh_losses();
+    segment.assembler().close(rows_);
+    segment.life = Segment::Life::kEnded;
+}
+
+void Consumer::quarantine(Segment& segment, const Error& error) {
+    if (segment.life == Segment::Life::kEnded) return;
+    ++quarantined_;
+    segment.quarantined = true;
+    segment.quarantine_reason = error.message;
+    segment.life = Segment::Life::kEnded;
+    (void)segment.reader().revoke();
+    segment.assembler().close(rows_);
+    is_complete_ = false;
+    log_.error("quarantined " + name_of(segment) + ", " + segment.reader().file_name() + ": " +
+               error.message);
+}
+
+void Consumer::segment_gone(Segment& segment) {
+    const std::string file = segment.reader().file_name();
+    const AssemblerCounts& counts = segment.assembler().counts();
+    if (segment.quarantined) {
+        refused_files_.insert(file);
+        if (auto moved = segment.reader().quarantine(); !moved) {
+            log_.error(file + " cannot be renamed: " + moved.error().message);
+        }
+    } else if (auto removed = segment.reader().unlink(); !removed) {
+        refused_files_.insert(file);
+        log_.error(file + " cannot be removed: " + removed.error().message);
+    } else {
+        std::string line = "reaped " + name_of(segment) + ": " + std::to_string(counts.rows) +
+                           " spans, " + std::to_string(counts.spans_unfinished) + " unfinished";
+        if (segment.losses_total() != 0) {
+            line += ", " + std::to_string(segment.losses_total()) + " losses counted";
+        }
+        log_.info(line);
+    }
+    attached_files_.erase(file);
+    segments_.erase(segment.number());
+}
+
+void Consumer::housekeeping(SteadyTime now) {
+    if (now - housekept_at_ < kHousekeeping) return;
+    housekept_at_ = now;
+    for (auto& [number, segment] : segments_) {
+        if (segment->life != Segment::Life::kLive) continue;
+        const std::uint64_t before = segment->losses_total();
+        if (segment->refresh_losses()) {
+            log_.warn_sometimes("losses " + std::to_string(number),
+                                name_of(*segment) + " has lost " +
+                                    std::to_string(segment->losses_total() - before) +
+                                    " more (" + std::to_string(segment->losses_total()) +
+                                    " in all); `spanring status` says why");
+        }
+        if (auto resource = segment->refresh_resource(); !resource) {
+            quarantine(*segment, resource.error());
+            continue;
+        }
+        if (segment->life == Segment::Life::kLive) (void)segment->take_idle_pages();
+    }
+}
+
+}  // namespace spanring::consumer

@@ -1,0 +1,205 @@
+// Consumer: from what a turn has read to a committed frame, and back to the producers.
+#include <algorithm>
+
+#include "consumer.hpp"
+
+namespace spanring::consumer {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// A full disk is asked again this often.
+constexpr milliseconds kRetry{200};
+
+void widen(store::FrameSummary& summary, std::int64_t start_ns, bool first) {
+    summary.start_ns_min = first ? start_ns : std::min(summary.start_ns_min, start_ns);
+    summary.start_ns_max = first ? start_ns : std::max(summary.start_ns_max, start_ns);
+}
+
+void summarise(Turn& turn) {
+    bool first = true;
+    for (const auto& batch : turn.batches) {
+        for (const codec::Row& row : batch->rows) {
+            ++turn.spans;
+            if ((row.flags & codec::RowFlag::kHasStart) == 0) continue;
+            widen(turn.summary, row.start_ns, first);
+            first = false;
+        }
+    }
+    turn.summary.spans = turn.spans;
+}
+
+}  // namespace
+
+void Consumer::commit_turn() {
+    const bool carried = !carried_.empty();
+    bool whole = carried || writer_->wants_snapshot();
+    if (whole) {
+        // A snapshot says everything as of this turn, so nothing may be on its way before it.
+        wait_for_all();
+        if (failing_ && !carried) return;
+    }
+    auto turn = build(whole);
+    if (!turn) return;
+    anything_ = anything_ || turn->spans != 0;
+    pipeline_->submit(std::move(turn));
+}
+
+std::unique_ptr<Turn> Consumer::build(bool whole) {
+    auto turn = std::make_unique<Turn>();
+    turn->batches = rows_.take();
+    summarise(*turn);
+    deferred_.clear();
+    // Before the streams, whose export forgets what has changed.
+    bool content = add_open_spans(whole, *turn);
+    for (auto& [number, segment] : segments_) {
+        content = add_segment(*segment, whole, *turn) || content;
+    }
+    content = content || !turn->batches.empty() || !gone_.empty() || !carried_.empty();
+    std::move(gone_.begin(), gone_.end(), std::back_inserter(turn->frame.instances));
+    gone_.clear();
+    add_carried(*turn);
+    // A window begins with the first content, not with an empty turn.
+    if (!content) return nullptr;
+    turn->frame.deferred = deferred_;
+    turn->frame.snapshot = whole;
+    for (const SegmentMarks& marks : turn->marks) {
+        if (const auto at = segments_.find(marks.segment); at != segments_.end()) {
+            ++at->second->turns_in_flight;
+        }
+    }
+    return turn;
+}
+
+bool Consumer::add_open_spans(bool whole, Turn& turn) {
+    for (auto& [number, segment] : segments_) {
+        if (segment->life == Segment::Life::kEnded) continue;
+        auto exported = segment->assembler().export_open(whole, open_rows_);
+        if (!exported) quarantine(*segment, exported.error());
+    }
+    auto batches = open_rows_.take();
+    if (batches.empty()) return false;
+    turn.open_spans = std::move(batches.front());
+    if (batches.size() > 1) {
+        log_.warn_sometimes("open spans",
+                            "more than 65,536 spans are open at once: if this consumer is killed, "
+                            "the others begin anew in the next");
+    }
+    return true;
+}
+
+// Returns whether the frame says something of the segment that the last one did not.
+bool Consumer::add_segment(Segment& segment, bool whole, Turn& turn) {
+    const bool ended = segment.life == Segment::Life::kEnded;
+    if (ended && segment.turns_in_flight != 0) {
+        // What it had in flight comes first: positions of an ended instance would not be kept.
+        return false;
+    }
+    store::InstanceDelta delta;
+    bool changed = segment.fill_delta(whole, delta);
+    if (ended) {
+        delta.ended = true;
+        delta.pages.clear();
+        delta.streams.clear();
+        changed = true;
+    } else {
+        std::vector<std::byte> held_back;
+        segment.assembler().export_deferred(held_back);
+        append_deferred(segment.identity().instance, held_back, deferred_);
+    }
+    auto marks = segment.take_marks();
+    if (changed) turn.frame.instances.push_back(std::move(delta));
+    if (!marks.empty() || ended) {
+        turn.marks.push_back({segment.number(), std::move(marks), ended});
+    }
+    return changed && (!whole || ended || !turn.marks.empty());
+}
+
+// What came back uncommitted goes into this frame, which is a snapshot: positions as of now, and
+// the spans of all turns that led here.
+void Consumer::add_carried(Turn& turn) {
+    for (auto& old : carried_) {
+        std::move(old->encoded.begin(), old->encoded.end(), std::back_inserter(turn.encoded));
+        const bool first = turn.spans == 0;
+        if (old->spans != 0) {
+            widen(turn.summary, old->summary.start_ns_min, first);
+            widen(turn.summary, old->summary.start_ns_max, false);
+        }
+        turn.spans += old->spans;
+        turn.summary.spans += old->spans;
+        for (auto& delta : old->frame.instances) {
+            if (delta.ended) turn.frame.instances.push_back(std::move(delta));
+        }
+        std::move(old->marks.begin(), old->marks.end(), std::back_inserter(turn.marks));
+    }
+    carried_.clear();
+}
+
+void Consumer::wait_for_all() {
+    while (pipeline_->in_flight() != 0) take_back(pipeline_->wait(milliseconds(100)));
+}
+
+void Consumer::take_back(std::vector<std::unique_ptr<Turn>> done) {
+    for (auto& turn : done) {
+        if (turn->spans_unencodable != 0) {
+            log_.error("a batch of " + std::to_string(turn->spans_unencodable) +
+                       " spans could not be encoded and is lost: " + turn->problem);
+        }
+        for (const SegmentMarks& marks : turn->marks) {
+            const auto at = segments_.find(marks.segment);
+            if (at != segments_.end() && at->second->turns_in_flight != 0) {
+                --at->second->turns_in_flight;
+            }
+        }
+        recycle(*turn);
+        if (turn->outcome == Turn::Outcome::kCommitted) {
+            committed(*turn);
+        } else {
+            parked(std::move(turn));
+        }
+    }
+}
+
+void Consumer::recycle(Turn& turn) {
+    for (auto& batch : turn.batches) rows_.recycle(std::move(batch));
+    turn.batches.clear();
+    if (turn.open_spans) open_rows_.recycle(std::move(turn.open_spans));
+}
+
+void Consumer::committed(Turn& turn) {
+    if (failing_) {
+        failing_ = false;
+        log_.info("the database takes frames again");
+    }
+    ++frames_;
+    spans_stored_ += turn.spans;
+    for (const SegmentMarks& marks : turn.marks) {
+        const auto at = segments_.find(marks.segment);
+        if (at == segments_.end()) continue;
+        Segment& segment = *at->second;
+        if (!segment.quarantined) {
+            auto told = segment.commit(marks.pages);
+            if (!told) quarantine(segment, told.error());
+        }
+        if (marks.ended) segment_gone(segment);
+    }
+}
+
+void Consumer::parked(std::unique_ptr<Turn> turn) {
+    if (turn->outcome == Turn::Outcome::kFailed) {
+        failing_ = true;
+        retry_at_ = steady_clock::now() + kRetry;
+        log_.warn_sometimes("commit", "the database takes no frames, so nothing is drained and "
+                                      "the rings fill: " + turn->problem);
+    }
+    for (const auto& delta : turn->frame.instances) {
+        for (auto& [number, segment] : segments_) {
+            const bool same = segment->identity().instance == delta.id;
+            if (same && !delta.ended) segment->tracepoints_parked += delta.tracepoints;
+        }
+    }
+    carried_.push_back(std::move(turn));
+}
+
+}  // namespace spanring::consumer

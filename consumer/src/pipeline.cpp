@@ -1,0 +1,164 @@
+#include "pipeline.hpp"
+
+#include <concurrentqueue/blockingconcurrentqueue.h>
+
+#include <thread>
+#include <utility>
+
+namespace spanring::consumer {
+namespace {
+
+/// Below this many rows a hand-over to another thread costs more than the encoding.
+constexpr std::size_t kRowsWorthAThread = 512;
+
+struct Job {
+    Turn* turn{nullptr};  ///< null: stop
+    std::size_t index{0};
+};
+
+void commit(store::Writer& writer, Turn& turn) {
+    if (!turn.frame.snapshot && writer.wants_snapshot()) {
+        turn.outcome = Turn::Outcome::kParked;
+        return;
+    }
+    // The batches are copied only if they would be needed again: a frame is moved into the writer,
+    // and comes back from nowhere if it fails. Moving them back is not possible, so the encoded
+    // bytes stay with the turn until the commit is certain.
+    store::Frame frame = turn.frame;
+    frame.batches = turn.encoded;
+    auto committed = writer.commit(std::move(frame), turn.summary);
+    if (committed) {
+        turn.outcome = Turn::Outcome::kCommitted;
+    } else {
+        turn.outcome = Turn::Outcome::kFailed;
+        turn.problem = committed.error().message;
+    }
+}
+
+}  // namespace
+
+void encode_part(Turn& turn, std::size_t index) {
+    const std::size_t before = turn.encoded.size() - turn.batches.size();
+    const bool is_open = index == turn.batches.size();
+    const codec::Batch& batch = is_open ? *turn.open_spans : *turn.batches[index];
+    auto bytes = codec::encode(batch);
+    if (!bytes) {
+        // Cannot happen with rows that the assembler made; if it does, the spans are named lost in
+        // the log, and the rest of the turn goes on.
+        turn.spans_unencodable += is_open ? 0 : batch.rows.size();
+        turn.problem = bytes.error().message;
+    } else if (is_open) {
+        turn.frame.open_spans = std::move(*bytes);
+    } else {
+        turn.encoded[before + index] = std::move(*bytes);
+    }
+}
+
+struct Pipeline::Impl {
+    Impl(store::Writer& w, unsigned workers) : writer(w) {
+        for (unsigned i = 0; i < workers; ++i) threads.emplace_back([this] { work(); });
+        committer = std::thread([this] { commit_turns(); });
+    }
+    ~Impl() {
+        turns.enqueue(nullptr);
+        committer.join();
+        for (std::size_t i = 0; i < threads.size(); ++i) jobs.enqueue(Job{});
+        for (auto& thread : threads) thread.join();
+        Turn* left = nullptr;
+        while (done.try_dequeue(left)) delete left;
+    }
+
+    void work() {
+        for (;;) {
+            Job job;
+            jobs.wait_dequeue(job);
+            if (job.turn == nullptr) return;
+            encode_part(*job.turn, job.index);
+            // release: pairs with the acquire in encode_all, which then reads the encoded bytes.
+            if (job.turn->to_encode.fetch_sub(1, std::memory_order_release) == 1) {
+                job.turn->to_encode.notify_one();
+            }
+        }
+    }
+
+    // The committer encodes what is small, or the first part, itself: it has nothing else to do.
+    void encode_all(Turn& turn) {
+        const std::size_t parts = turn.batches.size() + (turn.open_spans ? 1 : 0);
+        for (std::size_t i = 0; i < parts; ++i) {
+            if (!is_for_workers(turn, i)) encode_part(turn, i);
+        }
+        for (;;) {
+            // acquire: pairs with the release in work().
+            const std::uint32_t left = turn.to_encode.load(std::memory_order_acquire);
+            if (left == 0) break;
+            // acquire: as above; the loop loads again.
+            turn.to_encode.wait(left, std::memory_order_acquire);
+        }
+    }
+
+    [[nodiscard]] static bool is_for_workers(const Turn& turn, std::size_t index) {
+        return index != 0 && index < turn.batches.size() &&
+               turn.batches[index]->rows.size() >= kRowsWorthAThread;
+    }
+
+    void commit_turns() {
+        for (;;) {
+            Turn* turn = nullptr;
+            turns.wait_dequeue(turn);
+            if (turn == nullptr) return;
+            encode_all(*turn);
+            commit(writer, *turn);
+            done.enqueue(turn);
+        }
+    }
+
+    store::Writer& writer;
+    moodycamel::BlockingConcurrentQueue<Job> jobs;
+    moodycamel::BlockingConcurrentQueue<Turn*> turns;
+    moodycamel::BlockingConcurrentQueue<Turn*> done;
+    std::vector<std::thread> threads;
+    std::thread committer;
+    std::size_t in_flight{0};
+};
+
+Pipeline::Pipeline(store::Writer& writer, unsigned workers)
+    : impl_(std::make_unique<Impl>(writer, workers)) {
+}
+Pipeline::~Pipeline() = default;
+
+void Pipeline::submit(std::unique_ptr<Turn> turn) {
+    turn->encoded.resize(turn->encoded.size() + turn->batches.size());
+    std::uint32_t for_workers = 0;
+    for (std::size_t i = 0; i < turn->batches.size(); ++i) {
+        if (!impl_->threads.empty() && Impl::is_for_workers(*turn, i)) ++for_workers;
+    }
+    // relaxed: the queues order it before what the other threads do with the turn.
+    turn->to_encode.store(for_workers, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < turn->batches.size() && for_workers != 0; ++i) {
+        if (Impl::is_for_workers(*turn, i)) impl_->jobs.enqueue(Job{turn.get(), i});
+    }
+    ++impl_->in_flight;
+    impl_->turns.enqueue(turn.release());
+}
+
+std::vector<std::unique_ptr<Turn>> Pipeline::collect() {
+    return wait(std::chrono::microseconds(0));
+}
+
+std::vector<std::unique_ptr<Turn>> Pipeline::wait(std::chrono::microseconds timeout) {
+    std::vector<std::unique_ptr<Turn>> out;
+    Turn* turn = nullptr;
+    if (impl_->in_flight == 0) return out;
+    if (!impl_->done.wait_dequeue_timed(turn, timeout)) return out;
+    do {
+        out.emplace_back(turn);
+        --impl_->in_flight;
+    } while (impl_->done.try_dequeue(turn));
+    return out;
+}
+
+std::size_t Pipeline::in_flight() const noexcept {
+    return impl_->in_flight;
+}
+
+}  // namespace spanring::consumer

@@ -1,0 +1,43 @@
+// Pipeline: encodes the batches of turns on worker threads and commits the turns in their order.
+//
+// Bounded: the drain thread submits no more than limits.hpp's kTurnsInFlightMax. A turn that cannot
+// be committed comes back whole, and so does every one behind it until a snapshot comes: data and
+// positions never part. Threads: submit, collect, wait: the drain thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "spanring/store/database.hpp"
+#include "turn.hpp"
+
+namespace spanring::consumer {
+
+class Pipeline {
+public:
+    /// `writer` must outlive it.
+    Pipeline(store::Writer& writer, unsigned workers);
+    /// Finishes what was submitted.
+    ~Pipeline();
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+
+    void submit(std::unique_ptr<Turn> turn);
+    /// Returns the turns that are done, in order.
+    [[nodiscard]] std::vector<std::unique_ptr<Turn>> collect();
+    /// Waits until a turn is done, at most `timeout`, and returns what collect() would.
+    [[nodiscard]] std::vector<std::unique_ptr<Turn>> wait(std::chrono::microseconds timeout);
+    /// Submitted and not yet collected.
+    [[nodiscard]] std::size_t in_flight() const noexcept;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Encodes the turn's batch `index`; an index behind the last is the batch of open spans.
+void encode_part(Turn& turn, std::size_t index);
+
+}  // namespace spanring::consumer

@@ -1,0 +1,293 @@
+#include "segment.hpp"
+
+#include <algorithm>
+
+#include "spanring/abi/page_layout.h"
+#include "spanring/abi/segment_layout.h"
+
+namespace spanring::consumer {
+namespace {
+
+/// Strings taken over in one go: as many as a program has names, so that most programs need two.
+constexpr std::uint32_t kStringsAtOnce = 4096;
+
+codec::Instance instance_of(const shm::SegmentIdentity& identity) {
+    return {.id = identity.instance,
+            .host_key = identity.host_key,
+            .span_key = identity.span_key};
+}
+
+}  // namespace
+
+TickClock& Clocks::of(std::uint32_t kind) {
+    auto& clock = kind == SPANRING_CLOCK_TSC ? counter_ : monotonic_;
+    if (!clock) clock = std::make_unique<TickClock>(kind, system_clock_source(kind));
+    return *clock;
+}
+
+void Clocks::anchor() {
+    if (counter_) counter_->anchor();
+    if (monotonic_) monotonic_->anchor();
+}
+
+void Clocks::anchor_if_due() {
+    const std::int64_t now = system_clock_source(SPANRING_CLOCK_MONOTONIC)().mono_ns;
+    if (counter_ && counter_->anchor_due(now)) counter_->anchor();
+    if (monotonic_ && monotonic_->anchor_due(now)) monotonic_->anchor();
+}
+
+Segment::Segment(shm::SegmentReader reader, std::uint64_t number, TickClock& clock,
+                 const Limits& limits)
+    : reader_(std::move(reader)),
+      number_(number),
+      assembler_(instance_of(reader_.identity()), clock, *this, limits),
+      strings_(1) {
+}
+
+Result<void> Segment::restore(const store::InstanceDelta& recovered, const codec::Batch& open,
+                              std::span<const std::size_t> rows,
+                              std::span<const std::byte> deferred) {
+    const std::uint32_t pages_max = reader_.identity().pages_max;
+    for (const auto& page : recovered.pages) {
+        if (page.page >= pages_max) continue;
+        if (page.page >= positions_.size()) positions_.resize(page.page + 1);
+        positions_[page.page] = {.generation = page.generation, .bytes = page.bytes};
+    }
+    losses_ = recovered.losses;
+    std::sort(losses_.begin(), losses_.end(),
+              [](const auto& a, const auto& b) { return a.stream < b.stream; });
+    losses_changed_.assign(losses_.size(), false);
+    if (auto restored = assembler_.restore(recovered.streams, open, rows, deferred); !restored) {
+        return restored;
+    }
+    for (const auto& stream : recovered.streams) {
+        if (stream.stream >= cursors_.size()) cursors_.resize(stream.stream + 1);
+        cursors_[stream.stream] = {.known = true, .sequence = stream.next_sequence};
+    }
+    return {};
+}
+
+std::optional<std::string_view> Segment::string(std::uint32_t number) {
+    if (number >= strings_.size()) {
+        const auto read = reader_.read_strings(&strings_, kStringsAtOnce);
+        while (read && number >= strings_.size()) {
+            const std::size_t before = strings_.size();
+            const auto more = reader_.read_strings(&strings_, kStringsAtOnce);
+            if (!more || strings_.size() == before) break;
+        }
+    }
+    if (number >= strings_.size()) return std::nullopt;
+    return strings_[number];
+}
+
+Result<void> Segment::refresh_resource() {
+    auto resource = reader_.resource();
+    if (!resource) return std::move(resource).error();
+    if (*resource != resource_) {
+        resource_ = std::move(*resource);
+        assembler_.set_resource(resource_);
+    }
+    return {};
+}
+
+Result<Segment::Position*> Segment::position_of(const shm::PageView& view) {
+    if (view.page >= positions_.size()) positions_.resize(view.page + 1);
+    Position& position = positions_[view.page];
+    if (position.generation == view.generation && position.bytes != 0) return &position;
+    // A page that this consumer has not seen in this life of it. What stands in the database of an
+    // earlier consumer is not taken in again.
+    auto stored = reader_.stored_bytes(view);
+    if (!stored) return std::move(stored).error();
+    position = {.generation = view.generation, .bytes = SPANRING_PAGE_DATA};
+    const std::uint32_t from = std::min(*stored, view.committed);
+    if (from > SPANRING_PAGE_DATA) {
+        position.bytes = from;
+        const bool knows = view.stream < cursors_.size() && cursors_[view.stream].known &&
+                           cursors_[view.stream].sequence >= view.sequence;
+        if (!knows) {
+            if (auto caught_up = catch_up(view, from); !caught_up) {
+                return std::move(caught_up).error();
+            }
+        }
+    }
+    return &position;
+}
+
+// Another database has the first part of this page, and its consumer's knowledge: the part is read
+// for names, ordinals and open spans only.
+Result<void> Segment::catch_up(const shm::PageView& view, std::uint32_t to) {
+    copy_.resize(to - SPANRING_PAGE_DATA);
+    auto copied = reader_.copy_bytes(view.page, SPANRING_PAGE_DATA, to, copy_.data());
+    if (!copied) return copied;
+    const std::uint64_t before = assembler_.counts().tracepoints;
+    auto fed = assembler_.feed({.stream = view.stream,
+                                .sequence = view.sequence,
+                                .base_ticks = view.base_ticks,
+                                .first_ordinal = view.first_ordinal,
+                                .from_start = true,
+                                .records = copy_},
+                               muted_);
+    tracepoints_reported += assembler_.counts().tracepoints - before;
+    for (auto& batch : muted_.take()) muted_.recycle(std::move(batch));
+    return fed;
+}
+
+bool Segment::gap_before(const shm::PageView& view, Cursor& cursor) const noexcept {
+    const bool follows = cursor.known ? view.sequence <= cursor.sequence + 1 : view.sequence == 0;
+    if (follows || cursor.waited) return false;
+    // The page between was claimed behind the look at its place: the next look finds it. If it
+    // does not, there is none: its writer died before it wrote the header.
+    cursor.waited = true;
+    return true;
+}
+
+Result<void> Segment::read_page(const shm::PageView& view, RowSink& sink, Drained& drained) {
+    auto position = position_of(view);
+    if (!position) return std::move(position).error();
+    Position& at = **position;
+    if (at.bytes > view.committed) {
+        return Error{ErrorCode::kCorrupt, "a page holds less than was read of it"};
+    }
+    const std::uint32_t from = at.bytes;
+    if (from < view.committed) {
+        copy_.resize(view.committed - from);
+        auto copied = reader_.copy_bytes(view.page, from, view.committed, copy_.data());
+        if (!copied) return copied;
+        drained.bytes += copy_.size();
+        auto fed = assembler_.feed({.stream = view.stream,
+                                    .sequence = view.sequence,
+                                    .base_ticks = view.base_ticks,
+                                    .first_ordinal = view.first_ordinal,
+                                    .from_start = from == SPANRING_PAGE_DATA,
+                                    .records = copy_},
+                                   sink);
+        if (!fed) return fed;
+        Position& read = positions_[view.page];
+        read.bytes = view.committed;
+    }
+    Position& done = positions_[view.page];
+    const bool release = view.state == SPANRING_PAGE_FULL && !done.released;
+    if ((from < view.committed || release) && !done.changed) {
+        done.changed = true;
+        changed_pages_.push_back(view.page);
+    }
+    done.released = done.released || release;
+    return {};
+}
+
+Result<void> Segment::drain_stream(std::span<shm::PageView> views, RowSink& sink,
+                                   std::size_t budget, Drained& drained) {
+    const std::uint32_t stream = views.front().stream;
+    if (stream >= cursors_.size()) cursors_.resize(stream + 1);
+    for (std::size_t i = 0; i < views.size(); ++i) {
+        shm::PageView& view = views[i];
+        Cursor& cursor = cursors_[stream];
+        if (cursor.known && view.sequence < cursor.sequence) {
+            // Read to its end; its release is on the way, unless that is what the last consumer
+            // died of.
+            Position* known = view.page < positions_.size() ? &positions_[view.page] : nullptr;
+            if (known != nullptr && known->released && known->generation == view.generation) {
+                continue;
+            }
+            auto stored = reader_.stored_bytes(view);
+            const bool whole = known != nullptr && known->generation == view.generation &&
+                               known->bytes == view.committed;
+            if (!whole && (!stored || *stored < view.committed)) {
+                return Error{ErrorCode::kCorrupt, "a page whose turn is over"};
+            }
+        } else if (gap_before(view, cursor)) {
+            drained.complete = false;
+            return {};
+        }
+        // Its writer has left this page for the next one: what it says now is the last word.
+        if (i + 1 != views.size() && view.state == SPANRING_PAGE_WRITING) {
+            const shm::PageView before = view;
+            auto again = reader_.peek(view.page, &view);
+            if (!again) return std::move(again).error();
+            if (!*again || view.generation != before.generation) {
+                return Error{ErrorCode::kCorrupt, "a page went away while it was read"};
+            }
+        }
+        if (drained.bytes >= budget) {
+            drained.complete = false;
+            return {};
+        }
+        if (auto read = read_page(view, sink, drained); !read) return read;
+        if (!cursor.known || view.sequence > cursor.sequence) {
+            cursor = {.known = true, .sequence = view.sequence};
+        }
+    }
+    return {};
+}
+
+Result<Segment::Drained> Segment::drain(RowSink& sink, std::size_t budget) {
+    Drained drained;
+    if (auto peeked = reader_.peek_all(&views_); !peeked) return std::move(peeked).error();
+    std::sort(views_.begin(), views_.end(), [](const auto& a, const auto& b) {
+        return a.stream != b.stream ? a.stream < b.stream : a.sequence < b.sequence;
+    });
+    for (std::size_t from = 0; from < views_.size();) {
+        std::size_t to = from + 1;
+        while (to < views_.size() && views_[to].stream == views_[from].stream) ++to;
+        auto read = drain_stream(std::span(views_).subspan(from, to - from), sink, budget, drained);
+        if (!read) return std::move(read).error();
+        from = to;
+    }
+    return drained;
+}
+
+bool Segment::has_news() {
+    if (!reader_.peek_all(&views_)) return true;  // the drain will say what is wrong
+    return std::any_of(views_.begin(), views_.end(), [&](const shm::PageView& view) {
+        if (view.page >= positions_.size()) return view.committed > SPANRING_PAGE_DATA;
+        const Position& at = positions_[view.page];
+        return at.generation != view.generation ? view.committed > SPANRING_PAGE_DATA
+                                                : at.bytes < view.committed;
+    });
+}
+
+bool Segment::refresh_losses() {
+    const auto slots = reader_.slots_declared();
+    if (!slots) return false;
+    bool changed = false;
+    for (std::uint32_t stream = 0; stream < *slots; ++stream) {
+        const auto slot = reader_.slot(stream);
+        if (!slot) return changed;
+        store::StreamLosses now;
+        now.stream = stream;
+        std::copy(std::begin(slot->lost_spans), std::end(slot->lost_spans), now.spans);
+        std::copy(std::begin(slot->lost_ends), std::end(slot->lost_ends), now.ends);
+        std::copy(std::begin(slot->lost_details), std::end(slot->lost_details), now.details);
+        auto known = std::lower_bound(
+            losses_.begin(), losses_.end(), stream,
+            [](const store::StreamLosses& a, std::uint32_t number) { return a.stream < number; });
+        if (known != losses_.end() && known->stream == stream) {
+            if (*known == now) continue;
+            *known = now;
+        } else {
+            store::StreamLosses none;
+            none.stream = stream;
+            if (now == none) continue;
+            const auto index = known - losses_.begin();
+            losses_.insert(known, now);
+            losses_changed_.insert(losses_changed_.begin() + index, true);
+            changed = true;
+            continue;
+        }
+        losses_changed_[static_cast<std::size_t>(known - losses_.begin())] = true;
+        changed = true;
+    }
+    return changed;
+}
+
+std::uint64_t Segment::losses_total() const noexcept {
+    std::uint64_t total = 0;
+    for (const auto& losses : losses_) {
+        for (int reason = 0; reason < SPANRING_LOST_REASONS; ++reason) {
+            total += losses.spans[reason] + losses.ends[reason] + losses.details[reason];
+        }
+    }
+    return total;
+}
+
+}  // namespace spanring::consumer

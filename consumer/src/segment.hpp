@@ -1,0 +1,125 @@
+// Segment: one producer's ring as the consumer serves it: the reader of shared memory, the
+// assembler, and how far each page has been read. Threads: the drain thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "spanring/consumer/assembler.hpp"
+#include "spanring/shm/mapping/segment_reader.hpp"
+#include "spanring/store/frame.hpp"
+#include "turn.hpp"
+
+namespace spanring::consumer {
+
+/// The clocks of the host, one per kind that a producer may use; made when first asked for.
+class Clocks {
+public:
+    [[nodiscard]] TickClock& of(std::uint32_t kind);
+    /// Takes anchors that are due.
+    void anchor_if_due();
+    void anchor();
+
+private:
+    std::unique_ptr<TickClock> counter_;
+    std::unique_ptr<TickClock> monotonic_;
+};
+
+class Segment final : public StringSource {
+public:
+    struct Drained {
+        std::size_t bytes{0};
+        bool complete{true};  ///< every stream, up to a `committed` loaded in this call
+    };
+
+    Segment(shm::SegmentReader reader, std::uint64_t number, TickClock& clock,
+            const Limits& limits);
+
+    /// Resumes where the last consumer stopped. Errors: kCorrupt.
+    [[nodiscard]] Result<void> restore(const store::InstanceDelta& recovered,
+                                       const codec::Batch& open,
+                                       std::span<const std::size_t> rows,
+                                       std::span<const std::byte> deferred);
+
+    /// Copies and assembles what is published and was not read yet, at most about `budget` bytes.
+    /// Errors: kCorrupt, kIo: quarantine it.
+    [[nodiscard]] Result<Drained> drain(RowSink& sink, std::size_t budget);
+    /// Returns whether something is published that was not read yet.
+    [[nodiscard]] bool has_news();
+    [[nodiscard]] Result<void> refresh_resource();
+    /// Reads the loss counters; returns whether they changed.
+    bool refresh_losses();
+
+    /// What changed since the last call (`whole`: everything); false if nothing did.
+    bool fill_delta(bool whole, store::InstanceDelta& delta);
+    /// Marks for the turn that fill_delta described.
+    [[nodiscard]] std::vector<PageMark> take_marks();
+    /// The turn of these marks is committed: says so to the producer.
+    [[nodiscard]] Result<void> commit(const std::vector<PageMark>& marks);
+
+    /// Takes the pages of threads that have written nothing since the last call, if the ring is
+    /// nearly used up. Returns how many; those inside a tracepoint are left alone.
+    std::size_t take_idle_pages();
+
+    std::optional<std::string_view> string(std::uint32_t number) override;
+
+    [[nodiscard]] const shm::SegmentIdentity& identity() const noexcept {
+        return reader_.identity();
+    }
+    [[nodiscard]] shm::SegmentReader& reader() noexcept { return reader_; }
+    [[nodiscard]] Assembler& assembler() noexcept { return assembler_; }
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+    [[nodiscard]] std::uint64_t losses_total() const noexcept;
+    [[nodiscard]] const std::vector<store::StreamLosses>& losses() const noexcept {
+        return losses_;
+    }
+
+    // The drain thread's notes on its life.
+    enum class Life : std::uint8_t { kLive, kDead, kEnded, kGone };
+    Life life{Life::kLive};
+    bool quarantined{false};
+    std::string quarantine_reason;
+    std::uint32_t turns_in_flight{0};
+    std::uint64_t tracepoints_reported{0};
+    std::uint64_t tracepoints_parked{0};
+
+private:
+    struct Position {
+        std::uint32_t generation{0};
+        std::uint32_t bytes{0};  ///< read so far, header included
+        bool changed{false};
+        bool released{false};  ///< its release is on the way
+    };
+    struct Cursor {
+        bool known{false};
+        bool waited{false};
+        std::uint64_t sequence{0};
+    };
+
+    Result<void> drain_stream(std::span<shm::PageView> views, RowSink& sink, std::size_t budget,
+                              Drained& drained);
+    Result<void> read_page(const shm::PageView& view, RowSink& sink, Drained& drained);
+    Result<Position*> position_of(const shm::PageView& view);
+    Result<void> catch_up(const shm::PageView& view, std::uint32_t to);
+    [[nodiscard]] bool gap_before(const shm::PageView& view, Cursor& cursor) const noexcept;
+
+    shm::SegmentReader reader_;
+    std::uint64_t number_;
+    Assembler assembler_;
+    std::vector<std::string> strings_;
+    std::vector<Position> positions_;
+    std::vector<std::uint32_t> changed_pages_;
+    std::vector<std::uint32_t> released_pages_;
+    std::vector<Position> quiet_before_;  ///< by page, as take_idle_pages last saw them
+    std::vector<Cursor> cursors_;
+    std::vector<shm::PageView> views_;
+    std::vector<std::byte> copy_;
+    std::vector<std::byte> resource_;
+    std::vector<store::StreamLosses> losses_;
+    std::vector<bool> losses_changed_;
+    RowSink muted_;  ///< rows of what another database already has
+};
+
+}  // namespace spanring::consumer
