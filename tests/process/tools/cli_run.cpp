@@ -1,0 +1,86 @@
+#include "cli_run.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <thread>
+
+namespace spanring::tools {
+namespace {
+
+std::string content_of(int fd) {
+    std::string text(static_cast<std::size_t>(lseek(fd, 0, SEEK_END)), '\0');
+    const ssize_t bytes = pread(fd, text.data(), text.size(), 0);
+    text.resize(bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
+    close(fd);
+    return text;
+}
+
+int wait_for(pid_t pid, unsigned seconds) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    int status = 0;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (std::chrono::steady_clock::now() > end) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& strings) {
+    std::vector<char*> pointers;
+    for (std::string& text : strings) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+}  // namespace
+
+Outcome run_spanring(std::vector<std::string> arguments, const Variables& variables,
+                     unsigned seconds) {
+    arguments.insert(arguments.begin(), SPANRING_PROGRAM);
+    std::vector<std::string> environment{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "TZ=UTC"};
+    for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+    std::vector<char*> argument_pointers = pointers_to(arguments);
+    std::vector<char*> environment_pointers = pointers_to(environment);
+    const int out = memfd_create("out", MFD_CLOEXEC);
+    const int err = memfd_create("err", MFD_CLOEXEC);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+        dup2(out, STDOUT_FILENO);
+        dup2(err, STDERR_FILENO);
+        execve(argument_pointers[0], argument_pointers.data(), environment_pointers.data());
+        _exit(99);
+    }
+    Outcome outcome;
+    outcome.exit_code = wait_for(pid, seconds);
+    outcome.out = content_of(out);
+    outcome.err = content_of(err);
+    return outcome;
+}
+
+std::string program_folder() {
+    return std::filesystem::path(SPANRING_PROGRAM).parent_path().string();
+}
+
+Folder::Folder(const std::string& under) : path_(under + "/spanring-tools-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp " + path_);
+}
+
+Folder::~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace spanring::tools

@@ -1,0 +1,42 @@
+// Runs the `spanring` program as a user's shell would.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace spanring::tools {
+
+struct Outcome {
+    int exit_code{-1};  ///< 128 + signal if one ended it
+    std::string out;
+    std::string err;
+};
+
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+/// Runs the program with `arguments`, in an environment of PATH, HOME and `variables` alone; kills
+/// it after `seconds`. Output goes to files: nothing can block.
+[[nodiscard]] Outcome run_spanring(std::vector<std::string> arguments,
+                                   const Variables& variables = {}, unsigned seconds = 60);
+
+/// The folder in which the built programs lie.
+[[nodiscard]] std::string program_folder();
+
+/// A folder of this test's own, removed at the end.
+class Folder {
+public:
+    explicit Folder(const std::string& under = "/tmp");
+    ~Folder();
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] std::string operator/(const std::string& name) const {
+        return path_ + "/" + name;
+    }
+
+private:
+    std::string path_;
+};
+
+}  // namespace spanring::tools
