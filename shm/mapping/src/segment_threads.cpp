@@ -117,7 +117,8 @@ bool SegmentReader::producer_alive() const noexcept {
     // The lock is free: the process is gone, or it has closed all its descriptors.
     const SegmentIdentity& who = impl_->identity;
     Key128 boot;
-    if (who.pid_start_ticks == 0 || !read_boot_id(&boot) || boot != who.boot_id) return false;
+    if (who.pid_start_ticks == 0) return false;  // was not visible to the producer itself
+    if (who.boot_id != Key128{} && read_boot_id(&boot) && boot != who.boot_id) return false;
     ProcessStat stat;
     if (!read_process_stat(static_cast<pid_t>(who.pid), &stat)) return false;
     // A zombie has run its last instruction; another start time is another process.
