@@ -17,7 +17,7 @@ def _fields(sources):
 
 def documented_offsets(text):
     """Returns {struct: {field: offset}} of a page whose tables stand below a heading that names the
-    struct and have the offset in the first cell or the second."""
+    struct; the first number of a row is the offset, the first name is the field's."""
     tables, struct = {}, None
     for line in text.splitlines():
         if line.startswith("#"):
@@ -26,9 +26,9 @@ def documented_offsets(text):
         row = _ROW.match(line)
         if struct and row:
             cells = [cell.strip().strip("`") for cell in row["cells"].split("|")]
-            numbers = [int(cell) for cell in cells[:2] if cell.isdigit()]
-            names = [cell for cell in cells[:2] if re.fullmatch(r"[a-z]\w*(\[\d+\])?", cell)]
-            if numbers and names:
+            numbers = [int(cell) for cell in cells if cell.isdigit()]
+            names = [cell for cell in cells if re.fullmatch(r"[a-z]\w*(\[\d+\])?", cell)]
+            if numbers and names and cells[0].isdigit():
                 tables.setdefault(struct, {})[names[0].split("[")[0]] = numbers[0]
     return tables
 

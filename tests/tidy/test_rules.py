@@ -197,6 +197,10 @@ class LayoutTables(unittest.TestCase):
     def test_accepts_the_truth(self):
         self.assertEqual(self.check("| 0 | `magic` |\n", "| 8 | `pid` |\n"), [])
 
+    def test_reads_tables_with_a_column_of_lengths(self):
+        self.assertEqual(self.check("| 0 | 8 | `magic` |\n", "| 8 | 4 | `pid` |\n"), [])
+        self.assertEqual(self.check("| 0 | 8 | `magic` |\n", "| 4 | 8 | `pid` |\n"), [1])
+
     def test_finds_wrong_missing_and_invented_fields(self):
         self.assertEqual(self.check("| 0 | `magic` |\n", "| 12 | `pid` |\n"), [1])
         self.assertEqual(self.check("| 0 | `magic` |\n"), [1])
