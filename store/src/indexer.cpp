@@ -40,37 +40,25 @@ void Indexer::committed(LogEnd end) {
 
 Result<void> Indexer::wait_for_all() {
     std::unique_lock lock(mutex_);
-    const std::uint64_t wanted = end_.number;
-    const std::uint64_t turn_now = turns_;
-    hurry_ = true;
+    // A turn that is under way may have begun before the last commit: only one that begins now
+    // counts.
+    const std::uint64_t mine = ++asked_;
     wake_.notify_all();
-    // A turn that was under way when we came may have begun before the last commit; the one after
-    // it has not.
-    done_.wait(lock, [&] {
-        return stop_ || (indexed_ >= wanted && turns_ > 0) ||
-               (error_.has_value() && turns_ >= turn_now + 2);
-    });
-    if (indexed_ >= wanted) return {};
-    return error_.value_or(Error{ErrorCode::kUnavailable, "the indexer was stopped"});
+    done_.wait(lock, [&] { return stop_ || answered_ >= mine; });
+    if (answered_ < mine) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
+    return error_ ? Result<void>(*error_) : Result<void>();
 }
 
 void Indexer::run() {
     std::unique_lock lock(mutex_);
-    std::uint64_t window_seen = end_.window;
     // The first turn looks at what the last writer left.
     turn(lock);
     while (!stop_) {
         idle_ = true;
-        wake_.wait(lock, [&] { return stop_ || hurry_ || indexed_ < end_.number; });
+        wake_.wait(lock, [&] { return stop_ || asked_ > answered_ || indexed_ < end_.number; });
         idle_ = false;
-        wake_.wait_for(lock, kGatherTime, [&] { return stop_ || hurry_; });
-        if (stop_) break;
-        if (std::exchange(window_seen, end_.window) != end_.window) {
-            lock.unlock();
-            on_new_window_();
-            lock.lock();
-        }
-        turn(lock);
+        wake_.wait_for(lock, kGatherTime, [&] { return stop_ || asked_ > answered_; });
+        if (!stop_) turn(lock);
     }
     done_.notify_all();
 }
@@ -78,39 +66,38 @@ void Indexer::run() {
 /// Indexes up to where the log ends now. Called and left with the lock held; works without.
 void Indexer::turn(std::unique_lock<std::mutex>& lock) {
     const LogEnd end = end_;
-    hurry_ = false;
+    const std::uint64_t asked = asked_;
+    const bool new_window = std::exchange(window_seen_, end.window) != end.window;
     lock.unlock();
-    std::optional<Error> error;
-    bool reached = false;
-    while (!reached && !error) {
+    if (new_window) on_new_window_();
+    auto error = index_until(end);
+    lock.lock();
+    if (!error) indexed_ = end.number;
+    error_ = std::move(error);
+    answered_ = asked;
+    done_.notify_all();
+}
+
+std::optional<Error> Indexer::index_until(const LogEnd& end) {
+    for (bool rebuilt = false;;) {
+        {
+            const std::lock_guard guard(mutex_);
+            if (stop_) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
+        }
         if (!catalogue_) {
             auto opened = CatalogueWriter::open(folder_, end);
-            if (opened) {
-                catalogue_ = std::move(*opened);
-            } else {
-                error = std::move(opened).error();
-                break;
-            }
+            if (!opened) return std::move(opened).error();
+            catalogue_ = std::move(*opened);
         }
         auto advanced = catalogue_->advance(end);
-        if (advanced) {
-            reached = *advanced;
-        } else {
-            error = std::move(advanced).error();
-            catalogue_.reset();
-            if (error->code == ErrorCode::kCorrupt) CatalogueWriter::discard(folder_);
-        }
-        lock.lock();
-        const bool stop = stop_;
-        lock.unlock();
-        if (stop) break;
+        if (advanced && *advanced) return std::nullopt;
+        if (advanced) continue;
+        catalogue_.reset();
+        if (advanced.error().code != ErrorCode::kCorrupt || rebuilt)
+            return std::move(advanced).error();
+        CatalogueWriter::discard(folder_);
+        rebuilt = true;
     }
-    lock.lock();
-    if (reached) indexed_ = end.number;
-    error_ = std::move(error);
-    if (error_ && !stop_) hurry_ = false;
-    ++turns_;
-    done_.notify_all();
 }
 
 }  // namespace spanring::store

@@ -28,7 +28,8 @@ struct LogEnd {
 
 class Indexer {
 public:
-    /// `end`: what recovery found. `on_new_window` is called on the thread when a window began.
+    /// `end`: what recovery found. `on_new_window` is called on the thread, at its start and when a
+    /// window began.
     Indexer(const Folder& folder, LogEnd end, std::function<void()> on_new_window);
     ~Indexer();
     Indexer(const Indexer&) = delete;
@@ -42,6 +43,7 @@ public:
 
 private:
     void run();
+    [[nodiscard]] std::optional<Error> index_until(const LogEnd& end);
     void turn(std::unique_lock<std::mutex>& lock);
 
     const Folder& folder_;
@@ -51,11 +53,12 @@ private:
     std::condition_variable wake_;  ///< the thread waits here
     std::condition_variable done_;  ///< wait_for_all waits here
     LogEnd end_;
-    std::uint64_t turns_{0};      ///< finished
-    std::uint64_t indexed_{0};    ///< frame number that the catalogue reaches
-    std::optional<Error> error_;  ///< of the last turn
+    std::uint64_t asked_{0};        ///< calls of wait_for_all
+    std::uint64_t answered_{0};     ///< of those, how many had a whole turn since
+    std::uint64_t indexed_{0};      ///< frame number that the catalogue reaches
+    std::uint64_t window_seen_{0};  ///< of the last turn
+    std::optional<Error> error_;    ///< of the last turn
     bool idle_{false};
-    bool hurry_{false};
     bool stop_{false};
     std::thread thread_;
 };
