@@ -20,7 +20,9 @@ constexpr double kRateDefault = 100'000;
 constexpr std::int64_t kDelayDefaultNs = 5'000'000;  // p99 of the default settings
 constexpr double kStoredBytesDefault = 4.25;         // 8.5 bytes per span of two tracepoints
 constexpr double kRecordBytesDefault = 12;           // begin and end 8, an attribute 16 and more
-constexpr std::uint64_t kFramesMeasured = 2000;      // some seconds of a busy database
+// Fewer say more about the frames' fixed parts than about tracepoints.
+constexpr std::uint64_t kTracepointsMin = 10'000;
+constexpr std::uint64_t kFramesMeasured = 2000;  // some seconds of a busy database
 
 struct Options {
     std::string rate;
@@ -55,7 +57,7 @@ void take_measured(const GlobalOptions& options, PlanInput* input, Sources* sour
                                       });
     if (!visited) return;
     const Measurement measured = meter.measure(last_commit_ns);
-    if (measured.tracepoints == 0) return;
+    if (measured.tracepoints < kTracepointsMin) return;
     input->stored_bytes = measured.bytes_per_tracepoint;
     sources->stored_bytes = "measured";
     if (measured.frames > 1 && measured.tracepoints_per_second > 0) {

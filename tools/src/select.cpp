@@ -28,7 +28,7 @@ void add_selection(CLI::App& command, Selection& selection) {
         command.add_option(name, target, what)->type_name(type)->group(kGroup);
     };
     option("-s,--service", selection.service, "NAME", "Of this service");
-    option("-o,--operation", selection.operation, "NAME", "With this name");
+    option("--operation", selection.operation, "NAME", "With this name");
     option("--min", selection.duration_min, "TIME", "At least this long (1.5ms, 2s)");
     option("--max", selection.duration_max, "TIME", "At most this long");
     option("--since", selection.since, "TIME", "Started since (15m ago, or a date, RFC 3339)");
