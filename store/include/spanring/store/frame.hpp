@@ -70,7 +70,9 @@ struct Frame {
     bool operator==(const Frame&) const = default;
 };
 
-/// Facts of the frame's spans that the catalogue wants without decoding the batches.
+/// Facts of the frame's finished spans, so that nobody need decode the batches for them. Binding:
+/// recovery and readers look for the end of an open span only in frames whose range of starts
+/// (over rows that have one) includes its start.
 struct FrameSummary {
     std::uint64_t spans{0};
     std::int64_t start_ns_min{0};
