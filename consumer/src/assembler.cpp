@@ -33,8 +33,7 @@ Assembler::Impl::Impl(const codec::Instance& instance, const TickClock& clock,
       limits_(limits),
       detached_(seed_of(instance)),
       foreign_(seed_of(instance)),
-      trace_states_(1) {
-}
+      trace_states_(1) {}
 
 void Assembler::Impl::set_resource(std::span<const std::byte> records) {
     resource_.assign(records.begin(), records.end());
@@ -197,7 +196,8 @@ bool Assembler::Impl::push(Stream& stream, const Open& open) {
     return true;
 }
 
-std::size_t Assembler::Impl::index_to_end(const Stream& stream, std::uint32_t low_ordinal) noexcept {
+std::size_t Assembler::Impl::index_to_end(const Stream& stream,
+                                          std::uint32_t low_ordinal) noexcept {
     const auto& stack = stream.stack;
     if (stack.empty()) return 0;
     if (stack.back().entry != Open::Kind::kContext &&
@@ -263,13 +263,11 @@ Open Assembler::Impl::context_of(const Stream& stream, const Record& r) {
         context.flags = Open::kParentNative;
         const std::uint64_t root = r.word(1);
         if (root != 0) {
-            context.trace = {.high = instance_.id.number(),
-                             .low = root,
-                             .row_flags = RowFlag::kNativeTrace};
+            context.trace = {
+                .high = instance_.id.number(), .low = root, .row_flags = RowFlag::kNativeTrace};
         } else {
-            context.trace = {.low = context.key.value,
-                             .row_flags = RowFlag::kNativeTrace,
-                             .unresolved = true};
+            context.trace = {
+                .low = context.key.value, .row_flags = RowFlag::kNativeTrace, .unresolved = true};
             resolve(context.trace);
         }
     } else if (r.kind == SPANRING_REC_ATTACH_REMOTE) {
@@ -367,10 +365,9 @@ void Assembler::Impl::drop_import(Stream& stream) {
     stream.payload = {};
 }
 
-Assembler::Assembler(const codec::Instance& instance, const TickClock& clock,
-                     StringSource& strings, const Limits& limits)
-    : impl_(std::make_unique<Impl>(instance, clock, strings, limits)) {
-}
+Assembler::Assembler(const codec::Instance& instance, const TickClock& clock, StringSource& strings,
+                     const Limits& limits)
+    : impl_(std::make_unique<Impl>(instance, clock, strings, limits)) {}
 Assembler::~Assembler() = default;
 void Assembler::set_resource(std::span<const std::byte> records) {
     impl_->set_resource(records);

@@ -30,16 +30,6 @@ Open& Assembler::Impl::detach_span(const Open& open) {
     return moved;
 }
 
-bool Assembler::Impl::take_off_stack(SpanKey key) {
-    if (key.stream() >= streams_.size()) return false;
-    auto& stack = streams_[key.stream()].stack;
-    const std::size_t index = find_on_stack(stack, key.ordinal());
-    if (index == stack.size()) return false;
-    stack.erase(stack.begin() + static_cast<std::ptrdiff_t>(index));
-    stream_of(key.stream());
-    return true;
-}
-
 bool Assembler::Impl::foreign_of(SpanKey key, TraceRef* trace) {
     if (const Open* open = find(key)) {
         *trace = open->trace;
@@ -65,6 +55,18 @@ bool Assembler::Impl::resolve(TraceRef& trace) {
     return !trace.unresolved;
 }
 
+bool Assembler::Impl::resolve(Open& open) {
+    if (!open.trace.unresolved) return true;
+    if (!resolve(open.trace)) return false;
+    // The flags of the remote parent came with the trace, unless the span has its own.
+    if (open.w3c_flags == 0) open.w3c_flags = open.trace.w3c_flags;
+    return true;
+}
+
+void Assembler::Impl::settle(Open& open) {
+    if (!resolve(open)) settle(open.trace);
+}
+
 // The last word on a trace: what nobody can tell any more is a trace that begins with that span.
 void Assembler::Impl::settle(TraceRef& trace) {
     if (!trace.unresolved || resolve(trace)) return;
@@ -75,7 +77,7 @@ void Assembler::Impl::settle(TraceRef& trace) {
 
 // Whether the row cannot be written yet, because it needs the trace of a span not seen so far.
 bool Assembler::Impl::must_wait(Open& open) {
-    if (open.trace.unresolved && !resolve(open.trace)) return true;
+    if (!resolve(open)) return true;
     if (!open.has(Open::kForeignLink)) return false;
     const auto& details = pool_[open.details];
     const std::byte* at = details.data();
@@ -115,9 +117,14 @@ bool Assembler::Impl::apply(Deferred& op, RowSink& sink) {
     if (ended.has(Open::kDetached)) {
         detached_.erase(op.key.value);
     } else {
-        take_off_stack(op.key);
+        // Ended by another thread: on its own thread's stack it stays, as the parent of what that
+        // thread begins, until the thread itself takes it off.
+        open->entry = Open::Kind::kLost;
+        open->details = kNoDetails;
+        ++open_count_;
+        stream_of(op.key.stream());
     }
-    settle(ended.trace);
+    settle(ended);
     remember_foreign(ended);
     if (op.what == Deferred::What::kLostEnd) {
         ++counts.spans_end_lost;
@@ -155,7 +162,7 @@ void Assembler::Impl::close(RowSink& sink) {
         for (Open& open : stream.stack) {
             if (open.entry != Open::Kind::kSpan) continue;
             ++counts.spans_unfinished;
-            settle(open.trace);
+            settle(open);
             (void)finish(open, 0, codec::RowFlag::kUnfinished, sink);
         }
         stream.stack.clear();
@@ -163,7 +170,7 @@ void Assembler::Impl::close(RowSink& sink) {
     }
     detached_.for_each([&](Open& open) {
         ++counts.spans_unfinished;
-        settle(open.trace);
+        settle(open);
         (void)finish(open, 0, codec::RowFlag::kUnfinished, sink);
     });
     detached_.clear();

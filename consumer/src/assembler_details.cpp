@@ -63,9 +63,10 @@ bool Assembler::Impl::append_inline_name(std::vector<std::byte>& out, Stream& st
     if (id != SPANRING_ID_INLINE) return true;
     if (!stream.has_name) return malformed("an inline string that did not come");
     stream.has_name = false;
-    put_record(out, spanring_record_head(SPANRING_REC_NAME, 0,
-                                         static_cast<std::uint32_t>(stream.name.size())),
-               stream.name.data(), stream.name.size());
+    put_record(
+        out,
+        spanring_record_head(SPANRING_REC_NAME, 0, static_cast<std::uint32_t>(stream.name.size())),
+        stream.name.data(), stream.name.size());
     return true;
 }
 
@@ -181,12 +182,8 @@ std::vector<std::byte>* Assembler::Impl::buffer_of(Stream& stream, const Place& 
                                                    Open** open) {
     *open = nullptr;
     switch (place.in) {
-        case Place::In::kSpan:
-            *open = find(place.key);
-            break;
-        case Place::In::kImport:
-            *open = stream.import ? &stream.import->open : nullptr;
-            break;
+        case Place::In::kSpan: *open = find(place.key); break;
+        case Place::In::kImport: *open = stream.import ? &stream.import->open : nullptr; break;
         case Place::In::kResource: return stream.import ? &stream.import->resource : nullptr;
         case Place::In::kName: return &stream.name;
         case Place::In::kDeferred:
@@ -302,8 +299,8 @@ bool Assembler::Impl::continuation(Stream& stream, const Record& r) {
     if (open != nullptr && offset < open->exported_bytes) open->flags |= Open::kRewritten;
     if (!scratch_.empty()) insert(stream.payload, *buffer, offset + 8 + padded, scratch_);
     std::memcpy(buffer->data() + offset + 8 + old_low, r.body, r.low);
-    head = spanring_record_head(spanring_record_kind(head), spanring_record_id(head),
-                                old_low + r.low);
+    head =
+        spanring_record_head(spanring_record_kind(head), spanring_record_id(head), old_low + r.low);
     std::memcpy(buffer->data() + offset, &head, 8);
     // The item ends behind its last record, which this may have been.
     const bool same = same_records(stream.item, stream.payload);
@@ -321,8 +318,8 @@ bool Assembler::Impl::defer_detail(Stream& stream, const Record& r) {
     }
     Deferred& op = defer(Deferred::What::kDetails, key, 0);
     if (takes_inline_name(r.kind) && !append_inline_name(op.records, stream, r.id)) return false;
-    const Place place{Place::In::kDeferred, {}, op.serial,
-                      static_cast<std::uint32_t>(op.records.size())};
+    const Place place{
+        Place::In::kDeferred, {}, op.serial, static_cast<std::uint32_t>(op.records.size())};
     put_again(op.records, r);
     details_held_ += op.records.size();
     stream.payload = spanring_record_has_payload(r.kind) != 0 ? place : Place{};

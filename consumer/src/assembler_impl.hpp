@@ -111,10 +111,11 @@ private:
     bool defer_detail(Stream& stream, const Record& r);
     bool apply(Deferred& op, RowSink& sink);
     bool apply_all(std::vector<Deferred>& ops, RowSink& sink);
-    bool take_off_stack(SpanKey key);
     Open& detach_span(const Open& open);
     bool resolve(TraceRef& trace);
+    bool resolve(Open& open);
     void settle(TraceRef& trace);
+    void settle(Open& open);
     [[nodiscard]] bool must_wait(Open& open);
     void remember_foreign(const Open& open);
     [[nodiscard]] bool foreign_of(SpanKey key, TraceRef* trace);
@@ -137,8 +138,7 @@ private:
 
     // assembler_state.cpp
     void write_stream(const Stream& stream, std::vector<std::byte>& out) const;
-    bool read_stream(std::uint32_t number, const store::StreamState& state,
-                     FlatMap<Open>& rows);
+    bool read_stream(std::uint32_t number, const store::StreamState& state, FlatMap<Open>& rows);
     void write_entry(const Open& open, std::vector<std::byte>& out) const;
     bool read_entry(BytesReader& in, std::uint32_t number, Open& open, FlatMap<Open>& rows);
     Open open_of_row(const codec::Batch& batch, const codec::Row& row);

@@ -68,9 +68,9 @@ Open Assembler::Impl::open_of_row(const codec::Batch& batch, const codec::Row& r
                    nullptr, 0);
     }
     if (row.scope != 0) put_scope(open, batch.scope(row.scope), batch);
-    const auto records = std::span(batch.details)
-                             .subspan(static_cast<std::size_t>(row.details_offset),
-                                      row.details_bytes);
+    const auto records =
+        std::span(batch.details)
+            .subspan(static_cast<std::size_t>(row.details_offset), row.details_bytes);
     const std::byte* at = records.data();
     const std::byte* const end_at = at + records.size();
     Record r;
@@ -96,11 +96,11 @@ void Assembler::Impl::put_scope(Open& open, std::pair<codec::StringId, codec::St
     open.scope_name = SPANRING_ID_INLINE;
     put_name(details, batch.string(scope.first));
     if (scope.second != 0) {
-        put_record(details,
-                   spanring_record_head(SPANRING_REC_NAME, kVersionName,
-                                        static_cast<std::uint32_t>(
-                                            batch.string(scope.second).size())),
-                   batch.string(scope.second).data(), batch.string(scope.second).size());
+        put_record(
+            details,
+            spanring_record_head(SPANRING_REC_NAME, kVersionName,
+                                 static_cast<std::uint32_t>(batch.string(scope.second).size())),
+            batch.string(scope.second).data(), batch.string(scope.second).size());
     }
     put_record(details,
                spanring_record_head(SPANRING_REC_SCOPE, SPANRING_ID_INLINE,

@@ -164,8 +164,7 @@ bool Assembler::Impl::emit_import(Import& import, RowSink& sink) {
     }
     if (!fill_names(open, batch, names_, row)) return false;
     row.details_offset = batch.details.size();
-    if (open.details != kNoDetails &&
-        !translate(open, pool_[open.details], batch, names_, row)) {
+    if (open.details != kNoDetails && !translate(open, pool_[open.details], batch, names_, row)) {
         batch.details.resize(row.details_offset);
         return false;
     }
@@ -178,16 +177,15 @@ bool Assembler::Impl::emit_import(Import& import, RowSink& sink) {
 
 void Assembler::Impl::put_trace_state(const Open& open, codec::Batch& batch) {
     const std::string& text = trace_states_[open.trace.trace_state];
-    put_record(batch.details,
-               spanring_record_head(SPANRING_REC_TRACESTATE, 0,
-                                    static_cast<std::uint32_t>(text.size())),
-               text.data(), text.size());
+    put_record(
+        batch.details,
+        spanring_record_head(SPANRING_REC_TRACESTATE, 0, static_cast<std::uint32_t>(text.size())),
+        text.data(), text.size());
 }
 
 void Assembler::Impl::put_link(const Record& r, codec::Batch& batch) {
-    TraceRef trace{.high = instance_.id.number(),
-                   .low = r.word(1),
-                   .row_flags = RowFlag::kNativeTrace};
+    TraceRef trace{
+        .high = instance_.id.number(), .low = r.word(1), .row_flags = RowFlag::kNativeTrace};
     if (trace.low == 0) {
         trace = {.low = r.word(0), .unresolved = true};
         settle(trace);

@@ -126,7 +126,7 @@ bool Assembler::Impl::drop_unnamed(std::vector<Open>& old, std::size_t from, std
     for (std::size_t i = from; i < to; ++i) {
         if (old[i].entry == Open::Kind::kSpan) {
             ++counts.spans_end_lost;
-            settle(old[i].trace);
+            settle(old[i]);
             good = finish(old[i], 0, codec::RowFlag::kEndLost, sink) && good;
         } else {
             --open_count_;

@@ -128,15 +128,14 @@ bool Assembler::Impl::export_one(Open& open, bool whole, RowSink& sink) {
     std::uint32_t flags = append ? RowFlag::kAppend : 0u;
     if (open.has(Open::kPendingEnd)) flags |= RowFlag::kPendingEnd;
     TraceRef kept = open.trace;
-    if (open.trace.unresolved && !resolve(open.trace)) open.trace.row_flags = kUnresolvedRow;
+    if (!resolve(open)) open.trace.row_flags = kUnresolvedRow;
     if (!open.trace.unresolved) kept = open.trace;
     const std::size_t from = append ? open.exported_bytes : 0;
     const bool good = emit(open, 0, flags, sink, open_names_, from);
     open.trace = kept;
     open.flags = (open.flags | Open::kExported) & ~(Open::kDirty | Open::kRewritten);
-    open.exported_bytes = open.details == kNoDetails
-                              ? 0
-                              : static_cast<std::uint32_t>(pool_[open.details].size());
+    open.exported_bytes =
+        open.details == kNoDetails ? 0 : static_cast<std::uint32_t>(pool_[open.details].size());
     return good;
 }
 

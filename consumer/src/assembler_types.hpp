@@ -17,10 +17,10 @@ namespace spanring::consumer {
 struct TraceRef {
     std::uint64_t high{0};
     std::uint64_t low{0};
-    std::uint32_t row_flags{0};     ///< RowFlag::kNativeTrace, kTraceId64
-    std::uint16_t w3c_flags{0};     ///< of the remote parent; all its local spans have them
-    bool unresolved{false};         ///< it is the trace of the span with key `low`, not yet known
-    std::uint32_t trace_state{0};   ///< index into the assembler's trace states, 0: none
+    std::uint32_t row_flags{0};    ///< RowFlag::kNativeTrace, kTraceId64
+    std::uint16_t w3c_flags{0};    ///< of the remote parent; all its local spans have them
+    bool unresolved{false};        ///< it is the trace of the span with key `low`, not yet known
+    std::uint32_t trace_state{0};  ///< index into the assembler's trace states, 0: none
 };
 
 inline constexpr std::uint32_t kNoDetails = 0xffffffffu;

@@ -59,8 +59,7 @@ std::int64_t TickClock::Piece::mono_at(std::uint64_t at) const noexcept {
     const std::uint64_t distance = after ? at - ticks : ticks - at;
     const Wide ns = (static_cast<Wide>(distance) * ns_per_tick) >> 32;
     // Ticks come from a producer and may be anything: 2^61 ns, 73 years either way, still adds up.
-    const auto bounded =
-        static_cast<std::int64_t>(std::min<Wide>(ns, static_cast<Wide>(1) << 61));
+    const auto bounded = static_cast<std::int64_t>(std::min<Wide>(ns, static_cast<Wide>(1) << 61));
     return after ? mono_ns + bounded : mono_ns - bounded;
 }
 
@@ -126,9 +125,8 @@ void TickClock::anchor() {
         ++breaks_;
         const std::uint64_t rate = rate_of(now.mono_ns - last_.mono_ns, now.ticks - last_.ticks);
         // Never back in time: a jump forward is taken, a jump back is waited out by the next slope.
-        append({.ticks = now.ticks,
-                .mono_ns = std::max(now.mono_ns, predicted),
-                .ns_per_tick = rate});
+        append(
+            {.ticks = now.ticks, .mono_ns = std::max(now.mono_ns, predicted), .ns_per_tick = rate});
         first_ = now;
         last_ = now;
         return;

@@ -82,8 +82,7 @@ Setter number(std::int64_t least, std::int64_t most,
     return [=, set = std::move(set)](Config& config, const toml::node& node) -> Complaint {
         const auto value = node.value_exact<std::int64_t>();
         if (!value || *value < least || *value > most) {
-            return "must be a number from " + std::to_string(least) + " to " +
-                   std::to_string(most);
+            return "must be a number from " + std::to_string(least) + " to " + std::to_string(most);
         }
         set(config, *value);
         return {};
@@ -173,23 +172,19 @@ Keys store_keys() {
     return {
         {"store.bytes_max",
          bytes(1u << 20, 1ull << 50, [](Config& c, auto v) { c.store.database_bytes_max = v; })},
-        {"store.retention", duration("1m", "3650d",
-                                     [](Config& c, auto v) {
-                                         c.store.retention = cast<seconds>(v);
-                                     })},
+        {"store.retention",
+         duration("1m", "3650d", [](Config& c, auto v) { c.store.retention = cast<seconds>(v); })},
         {"store.window_bytes",
          bytes(1u << 16, 1ull << 32, [](Config& c, auto v) { c.store.window_bytes_max = v; })},
-        {"store.window_age", duration("1s", "30d",
-                                      [](Config& c, auto v) {
-                                          c.store.window_age_max = cast<seconds>(v);
-                                      })},
-        {"store.sync_interval", duration("1ms", "1m",
-                                         [](Config& c, auto v) {
-                                             c.store.sync_interval = cast<milliseconds>(v);
-                                         })},
+        {"store.window_age",
+         duration("1s", "30d",
+                  [](Config& c, auto v) { c.store.window_age_max = cast<seconds>(v); })},
+        {"store.sync_interval",
+         duration("1ms", "1m",
+                  [](Config& c, auto v) { c.store.sync_interval = cast<milliseconds>(v); })},
         {"store.durability", choice({"interval", "commit"}, [](Config& c, const auto& name) {
-             c.store.durability = name == "commit" ? store::Durability::kCommit
-                                                   : store::Durability::kInterval;
+             c.store.durability =
+                 name == "commit" ? store::Durability::kCommit : store::Durability::kInterval;
          })}};
 }
 
@@ -201,18 +196,15 @@ const Keys& keys() {
                                             [](Config& c, auto v) {
                                                 c.max_delay = cast<std::chrono::microseconds>(v);
                                             })},
-               {"drain.workers", number(0, 64,
-                                        [](Config& c, auto v) {
-                                            c.workers = static_cast<unsigned>(v);
-                                        })},
+               {"drain.workers",
+                number(0, 64, [](Config& c, auto v) { c.workers = static_cast<unsigned>(v); })},
                {"log.file", text(&Config::log_file)},
                {"log.level", choice({"debug", "info", "warn", "error"},
                                     [](Config& c, const auto& name) { c.log_level = name; })},
                {"log.bytes_max",
                 bytes(1u << 16, 1u << 30, [](Config& c, auto v) { c.log_bytes_max = v; })},
-               {"log.files", number(1, 100, [](Config& c, auto v) {
-                    c.log_files = static_cast<unsigned>(v);
-                })}};
+               {"log.files",
+                number(1, 100, [](Config& c, auto v) { c.log_files = static_cast<unsigned>(v); })}};
         k.merge(ring_keys());
         k.merge(store_keys());
         return k;

@@ -64,8 +64,8 @@ Result<void> Consumer::open() {
         log_.warn("the database ended in a torn frame: " +
                   std::to_string(writer_->recovered().tail_bytes_cut) + " bytes cut");
     }
-    auto watcher = Watcher::start(directory_->path(),
-                                  &doorbell_.as<spanring_doorbell>()->word, true);
+    auto watcher =
+        Watcher::start(directory_->path(), &doorbell_.as<spanring_doorbell>()->word, true);
     if (!watcher) return std::move(watcher).error();
     watcher_ = std::move(*watcher);
     pipeline_ = std::make_unique<Pipeline>(*writer_, config_.workers);
@@ -102,8 +102,8 @@ Result<void> Consumer::run() {
     }
     shut_down();
     if (!carried_.empty()) {
-        return Error{ErrorCode::kIo, "what was drained last could not be committed: " +
-                                         carried_.back()->problem};
+        return Error{ErrorCode::kIo,
+                     "what was drained last could not be committed: " + carried_.back()->problem};
     }
     return {};
 }

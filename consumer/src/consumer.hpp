@@ -96,13 +96,13 @@ private:
     std::set<std::string> refused_files_;
     std::uint64_t next_segment_{1};
 
-    std::vector<store::InstanceDelta> gone_;  ///< instances whose rings were gone at the start
+    std::vector<store::InstanceDelta> gone_;      ///< instances whose rings were gone at the start
     std::vector<std::unique_ptr<Turn>> carried_;  ///< came back uncommitted
     bool failing_{false};
     SteadyTime retry_at_{};
     std::vector<std::byte> deferred_;
-    bool anything_{false};      ///< the last turn read or stored something
-    bool is_complete_{true};    ///< and left nothing behind
+    bool anything_{false};    ///< the last turn read or stored something
+    bool is_complete_{true};  ///< and left nothing behind
     SteadyTime active_at_{};
     SteadyTime housekept_at_{};
     SteadyTime checked_alive_at_{};

@@ -22,8 +22,8 @@ std::string name_of(const Segment& segment) {
 void Consumer::scan() {
     auto files = directory_->segments();
     if (!files) {
-        log_.warn_sometimes("scan", "cannot list " + directory_->path() + ": " +
-                                        files.error().message);
+        log_.warn_sometimes("scan",
+                            "cannot list " + directory_->path() + ": " + files.error().message);
         return;
     }
     for (const std::string& file : *files) {
@@ -184,8 +184,8 @@ void Consumer::housekeeping(SteadyTime now) {
         if (segment->refresh_losses()) {
             log_.warn_sometimes("losses " + std::to_string(number),
                                 name_of(*segment) + " has lost " +
-                                    std::to_string(segment->losses_total() - before) +
-                                    " more (" + std::to_string(segment->losses_total()) +
+                                    std::to_string(segment->losses_total() - before) + " more (" +
+                                    std::to_string(segment->losses_total()) +
                                     " in all); `spanring status` says why");
         }
         if (auto resource = segment->refresh_resource(); !resource) {

@@ -190,8 +190,10 @@ void Consumer::parked(std::unique_ptr<Turn> turn) {
     if (turn->outcome == Turn::Outcome::kFailed) {
         failing_ = true;
         retry_at_ = steady_clock::now() + kRetry;
-        log_.warn_sometimes("commit", "the database takes no frames, so nothing is drained and "
-                                      "the rings fill: " + turn->problem);
+        log_.warn_sometimes("commit",
+                            "the database takes no frames, so nothing is drained and "
+                            "the rings fill: " +
+                                turn->problem);
     }
     for (const auto& delta : turn->frame.instances) {
         for (auto& [number, segment] : segments_) {

@@ -12,8 +12,7 @@ struct Log::Impl {
     std::unique_ptr<spdlog::logger> logger;
 };
 
-Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
-}
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Log::~Log() = default;
 
 Result<std::unique_ptr<Log>> Log::open(const Config& config, bool to_stderr) {
@@ -60,8 +59,7 @@ void Log::warn_sometimes(const std::string& topic, const std::string& line) {
         suppressed = std::exchange(at->second.suppressed, 0);
         at->second.last = now;
     }
-    warn(suppressed == 0 ? line
-                         : line + " (and " + std::to_string(suppressed) + " times before)");
+    warn(suppressed == 0 ? line : line + " (and " + std::to_string(suppressed) + " times before)");
 }
 
 void Log::flush() {

@@ -65,8 +65,7 @@ std::string environment(const char* name) {
 
 /// Flags win over the environment, the environment over the file.
 Result<Config> configure(const Flags& flags) {
-    const std::string file =
-        flags.config.empty() ? environment("SPANRING_CONFIG") : flags.config;
+    const std::string file = flags.config.empty() ? environment("SPANRING_CONFIG") : flags.config;
     auto config = file.empty() ? Result<Config>(Config{}) : read_config(file);
     if (!config) return config;
     if (!environment("SPANRING_DIR").empty()) config->directory = environment("SPANRING_DIR");

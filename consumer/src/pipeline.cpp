@@ -122,8 +122,7 @@ struct Pipeline::Impl {
 };
 
 Pipeline::Pipeline(store::Writer& writer, unsigned workers)
-    : impl_(std::make_unique<Impl>(writer, workers)) {
-}
+    : impl_(std::make_unique<Impl>(writer, workers)) {}
 Pipeline::~Pipeline() = default;
 
 void Pipeline::submit(std::unique_ptr<Turn> turn) {

@@ -12,9 +12,7 @@ namespace {
 constexpr std::uint32_t kStringsAtOnce = 4096;
 
 codec::Instance instance_of(const shm::SegmentIdentity& identity) {
-    return {.id = identity.instance,
-            .host_key = identity.host_key,
-            .span_key = identity.span_key};
+    return {.id = identity.instance, .host_key = identity.host_key, .span_key = identity.span_key};
 }
 
 }  // namespace
@@ -41,8 +39,7 @@ Segment::Segment(shm::SegmentReader reader, std::uint64_t number, TickClock& clo
     : reader_(std::move(reader)),
       number_(number),
       assembler_(instance_of(reader_.identity()), clock, *this, limits),
-      strings_(1) {
-}
+      strings_(1) {}
 
 Result<void> Segment::restore(const store::InstanceDelta& recovered, const codec::Batch& open,
                               std::span<const std::size_t> rows,

@@ -39,8 +39,7 @@ public:
 
     /// Resumes where the last consumer stopped. Errors: kCorrupt.
     [[nodiscard]] Result<void> restore(const store::InstanceDelta& recovered,
-                                       const codec::Batch& open,
-                                       std::span<const std::size_t> rows,
+                                       const codec::Batch& open, std::span<const std::size_t> rows,
                                        std::span<const std::byte> deferred);
 
     /// Copies and assembles what is published and was not read yet, at most about `budget` bytes.

@@ -117,8 +117,8 @@ void Watcher::handle(int fd) {
 void Watcher::run() {
     std::array<epoll_event, 64> events;
     for (;;) {
-        const int count = ::epoll_wait(epoll_.get(), events.data(),
-                                       static_cast<int>(events.size()), -1);
+        const int count =
+            ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
         for (int i = 0; i < count; ++i) {
             const int fd = events[static_cast<std::size_t>(i)].data.fd;
             if (fd == quit_.get()) return;

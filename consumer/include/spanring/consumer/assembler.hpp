@@ -37,7 +37,7 @@ struct PageBytes {
 /// What an assembler has seen since it was made.
 struct AssemblerCounts {
     std::uint64_t tracepoints{0};
-    std::uint64_t rows{0};           ///< finished spans
+    std::uint64_t rows{0};  ///< finished spans
     std::uint64_t spans_end_lost{0};
     std::uint64_t spans_unfinished{0};
     std::uint64_t spans_truncated{0};

@@ -22,10 +22,10 @@ struct Config {
     unsigned workers{1};
 
     /// [rings]: what producers are told
-    shm::ControlSettings rings{.directory_bytes_max = shm::kDirectoryBytesMaxDefault,
-                               .policy_allowed_mask =
-                                   1u << SPANRING_POLICY_DROP | 1u << SPANRING_POLICY_BLOCK,
-                               .block_ns_max = 10'000'000'000};
+    shm::ControlSettings rings{
+        .directory_bytes_max = shm::kDirectoryBytesMaxDefault,
+        .policy_allowed_mask = 1u << SPANRING_POLICY_DROP | 1u << SPANRING_POLICY_BLOCK,
+        .block_ns_max = 10'000'000'000};
 
     /// [store]
     store::WriterOptions store;

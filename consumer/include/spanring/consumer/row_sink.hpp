@@ -76,8 +76,8 @@ public:
         if (epoch != epoch_) reset(epoch);
     }
 
-    codec::InstanceIndex instance{0};                ///< 0: not yet interned in this batch
-    std::optional<codec::ResourceId> resource;       ///< the process's own
+    codec::InstanceIndex instance{0};           ///< 0: not yet interned in this batch
+    std::optional<codec::ResourceId> resource;  ///< the process's own
     std::unordered_map<std::string, codec::ResourceId> imported_resources;  ///< by raw records
 
 private:

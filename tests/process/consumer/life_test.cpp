@@ -1,0 +1,197 @@
+// A real producer, a real spanringd, a real reader: who comes first, who stops, who is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "spanring/spanring.hpp"
+#include "world.hpp"
+
+namespace spanring::consumer::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+TEST(Life, what_is_flushed_can_be_queried) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    const pid_t pid = world.producer([] {
+        {
+            Span outer("outer");
+            outer.set("i", 1);
+            Span inner("inner");
+            inner.event("happened");
+        }
+        EXPECT_TRUE(flush(10s));
+    });
+    EXPECT_EQ(World::wait_for(pid), 0);
+    const auto spans = world.spans();
+    ASSERT_EQ(spans.size(), 2u);
+    EXPECT_EQ(spans[0].trace_id, spans[1].trace_id);
+    const auto& inner = spans[0].name == "inner" ? spans[0] : spans[1];
+    const auto& outer = spans[0].name == "inner" ? spans[1] : spans[0];
+    EXPECT_EQ(inner.parent_id, outer.span_id);
+    EXPECT_EQ(inner.events.size(), 1u);
+    EXPECT_EQ(number_of(outer, "i"), 1);
+    EXPECT_EQ(world.down(), 0);
+}
+
+TEST(Life, an_application_that_came_first_records_while_a_consumer_is_there) {
+    World world;
+    int go[2];
+    ASSERT_EQ(::pipe(go), 0);
+    const pid_t pid = world.producer([&] {
+        ::close(go[1]);
+        char phase = 0;
+        { Span span("before any consumer"); }
+        while (::read(go[0], &phase, 1) == 1) {
+            Span span("while up");
+            span.set("phase", phase);
+            span.end();
+            EXPECT_TRUE(flush(10s));
+        }
+    });
+    ::close(go[0]);
+    for (const char phase : {1, 2, 3}) {
+        ASSERT_GT(world.up(), 0);
+        ASSERT_EQ(::write(go[1], &phase, 1), 1);
+        const auto spans = world.spans_when(
+            [&](const auto& s) { return s.size() >= static_cast<std::size_t>(phase); });
+        ASSERT_EQ(spans.size(), static_cast<std::size_t>(phase));
+        EXPECT_EQ(number_of(spans.back(), "phase"), phase);
+        EXPECT_EQ(world.down(), 0);
+    }
+    ::close(go[1]);
+    EXPECT_EQ(World::wait_for(pid), 0);
+}
+
+TEST(Life, a_producer_killed_inside_spans_leaves_them_unfinished_and_no_segment) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    const pid_t pid = world.producer([] {
+        Span a("a");
+        Span b("b");
+        b.set("k", 5);
+        { Span done("done"); }
+        ::kill(::getpid(), SIGKILL);
+    });
+    EXPECT_EQ(World::wait_for(pid), -SIGKILL);
+    const auto spans = world.spans_when(
+        [&](const auto& s) { return s.size() == 3 && world.files(".seg").empty(); });
+    ASSERT_EQ(spans.size(), 3u);
+    std::size_t unfinished = 0;
+    for (const auto& span : spans) {
+        EXPECT_EQ(span.unfinished, span.name != "done");
+        unfinished += span.unfinished ? 1 : 0;
+        if (span.name == "b") EXPECT_EQ(number_of(span, "k"), 5);
+    }
+    EXPECT_EQ(unfinished, 2u);
+    EXPECT_TRUE(world.files(".seg").empty());
+    EXPECT_EQ(world.down(), 0);
+}
+
+TEST(Life, both_killed_and_the_next_consumer_drains_what_is_left) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    const pid_t pid = world.producer([&] {
+        { Span span("first"); }
+        EXPECT_TRUE(flush(10s));
+        ::kill(world.consumer, SIGKILL);
+        { Span span("second"); }
+        Span open("open");
+        ::kill(::getpid(), SIGKILL);
+    });
+    EXPECT_EQ(World::wait_for(pid), -SIGKILL);
+    world.kill_consumer();
+    ASSERT_GT(world.up(), 0);
+    const auto spans = world.spans_when(
+        [&](const auto& s) { return s.size() >= 3 && world.files(".seg").empty(); });
+    ASSERT_EQ(spans.size(), 3u);
+    EXPECT_EQ(spans[0].name, "first");
+    EXPECT_EQ(spans[1].name, "second");
+    EXPECT_TRUE(spans[2].unfinished);
+    EXPECT_EQ(world.down(), 0);
+}
+
+TEST(Life, a_second_consumer_is_refused_and_told_who_is_first) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    std::string said;
+    EXPECT_EQ(world.run_to_end({"--dir", world.directory, "--db", world.database + "2"}, &said), 2);
+    EXPECT_THAT(said, HasSubstr("another"));
+    EXPECT_THAT(said, HasSubstr("pid " + std::to_string(world.consumer)));
+    EXPECT_THAT(said, HasSubstr(world.directory));
+    EXPECT_EQ(
+        world.run_to_end({"--dir", world.directory + "/other", "--db", world.database}, &said), 2);
+    EXPECT_THAT(said, HasSubstr(std::to_string(world.consumer))) << "the database is taken";
+    EXPECT_EQ(world.down(), 0);
+}
+
+TEST(Life, bad_input_is_one_line_and_exit_code_2) {
+    World world;
+    std::string said;
+    const std::string file = world.directory + "/bad.toml";
+    std::ofstream(file) << "[drain]\nmax_dely = \"1ms\"\n";
+    EXPECT_EQ(world.run_to_end({"--config", file}, &said), 2);
+    EXPECT_EQ(said, "spanringd: " + file + ":2: unknown key \"drain.max_dely\"\n");
+    EXPECT_EQ(world.run_to_end({"--no-such-flag"}, &said), 2);
+    EXPECT_EQ(world.run_to_end({"--dir", file, "--db", world.database}, &said), 2);
+    EXPECT_THAT(said, HasSubstr(file));
+    EXPECT_EQ(world.run_to_end({"--max-delay", "soon"}, &said), 2);
+    EXPECT_THAT(said, HasSubstr("--max-delay"));
+}
+
+TEST(Life, a_segment_of_garbage_is_put_aside_and_disturbs_nobody) {
+    World world;
+    std::ofstream(world.directory + "/99-bad.seg") << std::string(100000, 'x');
+    std::ofstream(world.directory + "/98-short.seg") << "short";
+    ASSERT_GT(world.up(), 0);
+    const pid_t pid = world.producer([] {
+        { Span span("fine"); }
+        EXPECT_TRUE(flush(10s));
+    });
+    EXPECT_EQ(World::wait_for(pid), 0);
+    EXPECT_EQ(world.spans().size(), 1u);
+    EXPECT_EQ(world.files(".quarantined").size(), 2u);
+    EXPECT_EQ(world.down(), 0);
+}
+
+TEST(Life, another_database_takes_only_what_the_first_has_not) {
+    World world;
+    int go[2];
+    ASSERT_EQ(::pipe(go), 0);
+    ASSERT_GT(world.up(), 0);
+    const pid_t pid = world.producer([&] {
+        ::close(go[1]);
+        { Span span("for the first"); }
+        Span across("across");
+        EXPECT_TRUE(flush(10s));
+        char byte = 0;
+        EXPECT_EQ(::read(go[0], &byte, 1), 1);
+        { Span span("for the second"); }
+        across.end();
+        EXPECT_TRUE(flush(10s));
+    });
+    ::close(go[0]);
+    (void)world.spans_when([](const auto& s) { return s.size() >= 2; });
+    EXPECT_EQ(world.down(), 0);
+    world.database += "-second";
+    ASSERT_GT(world.up(), 0);
+    ASSERT_EQ(::write(go[1], "x", 1), 1);
+    EXPECT_EQ(World::wait_for(pid), 0);
+    ::close(go[1]);
+    const auto spans = world.spans();
+    ASSERT_EQ(spans.size(), 2u);
+    EXPECT_EQ(spans[0].name, "for the second");
+    EXPECT_EQ(spans[1].name, "across");
+    EXPECT_EQ(spans[0].parent_id, spans[1].span_id);
+    EXPECT_EQ(world.down(), 0);
+}
+
+}  // namespace
+}  // namespace spanring::consumer::testing

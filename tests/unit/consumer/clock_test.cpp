@@ -1,0 +1,116 @@
+// Clocks: conversion that never falls, whatever counter and wall clock do.
+#include "spanring/consumer/clock.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "spanring/abi/segment_layout.h"
+
+namespace spanring::consumer {
+namespace {
+
+/// A host whose clocks a test moves.
+struct Host {
+    ClockReading now{1'000'000, 5'000'000'000, 1'700'000'000'000'000'000};
+    double ticks_per_ns{3.0};
+
+    void advance(std::int64_t ns) {
+        now.mono_ns += ns;
+        now.real_ns += ns;
+        now.ticks += static_cast<std::uint64_t>(static_cast<double>(ns) * ticks_per_ns);
+    }
+    ClockSource source() {
+        return [this] {
+            advance(100);
+            return now;
+        };
+    }
+};
+
+TEST(Clock, a_counter_becomes_nanoseconds) {
+    Host host;
+    TickClock clock(SPANRING_CLOCK_TSC, host.source(), 300);
+    for (int i = 0; i < 5; ++i) {
+        host.advance(1'000'000'000);
+        clock.anchor();
+    }
+    host.advance(10'000'000);
+    EXPECT_NEAR(static_cast<double>(clock.mono_at(host.now.ticks) - host.now.mono_ns), 0, 200);
+    EXPECT_EQ(clock.real_offset_ns(), host.now.real_ns - host.now.mono_ns);
+}
+
+TEST(Clock, what_was_converted_stays_and_later_ticks_are_never_earlier) {
+    Host host;
+    TickClock clock(SPANRING_CLOCK_TSC, host.source(), 300);
+    std::vector<std::pair<std::uint64_t, std::int64_t>> seen;
+    for (int i = 0; i < 50; ++i) {
+        host.ticks_per_ns = 3.0 + 0.0005 * ((i * 7) % 5 - 2);
+        host.advance(1'000'000'000);
+        seen.emplace_back(host.now.ticks, clock.mono_at(host.now.ticks));
+        clock.anchor();
+        for (const auto& [ticks, ns] : seen) EXPECT_EQ(clock.mono_at(ticks), ns);
+    }
+    for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_GE(seen[i].second, seen[i - 1].second);
+}
+
+TEST(Clock, a_step_of_the_wall_clock_moves_realtime_only) {
+    Host host;
+    TickClock clock(SPANRING_CLOCK_TSC, host.source(), 300);
+    host.advance(1'000'000'000);
+    clock.anchor();
+    const auto before = clock.real_offset_ns();
+    const auto ticks = host.now.ticks;
+    const auto mono = clock.mono_at(ticks);
+    host.now.real_ns -= 3'600'000'000'000;
+    clock.anchor();
+    EXPECT_EQ(clock.real_offset_ns(), before - 3'600'000'000'000);
+    EXPECT_EQ(clock.mono_at(ticks), mono);
+    EXPECT_EQ(clock.breaks(), 0u);
+}
+
+TEST(Clock, a_counter_that_jumps_is_noticed_and_never_turns_time_back) {
+    Host host;
+    TickClock clock(SPANRING_CLOCK_TSC, host.source(), 300);
+    host.advance(1'000'000'000);
+    clock.anchor();
+    const auto last = clock.mono_at(host.now.ticks);
+    host.now.ticks += 3'000'000'000'000;
+    host.advance(1'000'000'000);
+    clock.anchor();
+    EXPECT_EQ(clock.breaks(), 1u);
+    EXPECT_GE(clock.mono_at(host.now.ticks), last);
+    host.now.ticks = 5;
+    host.advance(1'000'000'000);
+    clock.anchor();
+    EXPECT_EQ(clock.breaks(), 2u);
+    EXPECT_NEAR(static_cast<double>(clock.mono_at(host.now.ticks) - host.now.mono_ns), 0, 1000);
+}
+
+TEST(Clock, monotonic_ticks_are_nanoseconds_exactly) {
+    Host host;
+    host.now.ticks = static_cast<std::uint64_t>(host.now.mono_ns);
+    host.ticks_per_ns = 1;
+    TickClock clock(SPANRING_CLOCK_MONOTONIC, host.source());
+    EXPECT_EQ(clock.mono_at(123'456'789), 123'456'789);
+    EXPECT_EQ(clock.mono_at(99'000'000'000'000), 99'000'000'000'000);
+}
+
+TEST(Clock, absurd_ticks_give_a_number) {
+    Host host;
+    TickClock clock(SPANRING_CLOCK_TSC, host.source(), 300);
+    EXPECT_GT(clock.mono_at(~std::uint64_t{0}), clock.mono_at(0));
+}
+
+TEST(Clock, the_hosts_clocks_can_be_read) {
+    for (const std::uint32_t kind : {SPANRING_CLOCK_TSC, SPANRING_CLOCK_MONOTONIC}) {
+        const auto source = system_clock_source(kind);
+        const auto a = source();
+        const auto b = source();
+        EXPECT_GE(b.mono_ns, a.mono_ns);
+        EXPECT_GE(b.ticks, a.ticks);
+    }
+}
+
+}  // namespace
+}  // namespace spanring::consumer

@@ -1,0 +1,241 @@
+// A rig for assembler tests: pages written by hand, and the spans that come out.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "spanring/abi/record_layout.h"
+#include "spanring/abi/segment_layout.h"
+#include "spanring/codec/batch.hpp"
+#include "spanring/codec/details.hpp"
+#include "spanring/consumer/assembler.hpp"
+
+namespace spanring::consumer::testing {
+
+/// Realtime = ticks + this, in all tests.
+inline constexpr std::int64_t kRealOffset = 1'700'000'000'000'000'000;
+
+inline ClockSource fixed_clock() {
+    return [] { return ClockReading{1'000'000, 1'000'000, 1'000'000 + kRealOffset}; };
+}
+
+class Strings final : public StringSource {
+public:
+    std::uint32_t add(const std::string& text) {
+        texts_.push_back(text);
+        return static_cast<std::uint32_t>(texts_.size() - 1);
+    }
+    std::optional<std::string_view> string(std::uint32_t number) override {
+        if (number >= texts_.size()) return std::nullopt;
+        return texts_[number];
+    }
+
+private:
+    std::vector<std::string> texts_{""};
+};
+
+/// Writes the records of one stream, as bytes of pages; times are absolute.
+class RecordWriter {
+public:
+    explicit RecordWriter(std::uint32_t stream = 0) : stream_(stream) {}
+
+    struct Page {
+        std::uint32_t stream{0};
+        std::uint64_t sequence{0};
+        std::uint64_t base{0};
+        std::uint64_t first_ordinal{1};
+        std::vector<std::byte> bytes;
+        std::vector<std::size_t> ends;  ///< of the records
+    };
+
+    RecordWriter& page(std::uint64_t base, std::uint64_t first_ordinal) {
+        pages_.push_back({stream_, pages_.size(), base, first_ordinal, {}, {}});
+        base_ = base;
+        return *this;
+    }
+    RecordWriter& record(std::uint32_t kind, std::uint32_t id, std::uint32_t low,
+                         const std::vector<std::uint64_t>& words = {}) {
+        put(spanring_record_head(kind, id, low));
+        for (const std::uint64_t word : words) put(word);
+        if (entries_ > 0) {
+            // A snapshot is published with its entries, by one store.
+            pages_.back().ends.pop_back();
+            --entries_;
+        }
+        pages_.back().ends.push_back(pages_.back().bytes.size());
+        return *this;
+    }
+    RecordWriter& payload(std::uint32_t kind, std::uint32_t id, std::string_view text) {
+        put(spanring_record_head(kind, id, static_cast<std::uint32_t>(text.size())));
+        auto& bytes = pages_.back().bytes;
+        const std::size_t at = bytes.size();
+        bytes.resize(at + ((text.size() + 7) & ~std::size_t{7}));
+        std::memcpy(bytes.data() + at, text.data(), text.size());
+        pages_.back().ends.push_back(bytes.size());
+        return *this;
+    }
+    RecordWriter& begin(std::uint32_t name, std::uint64_t at) {
+        return record(SPANRING_REC_BEGIN, name, delta(at));
+    }
+    RecordWriter& begin_async(std::uint32_t name, std::uint64_t at) {
+        return record(SPANRING_REC_BEGIN_ASYNC, name, delta(at));
+    }
+    RecordWriter& end(std::uint64_t ordinal, std::uint64_t at) {
+        return record(SPANRING_REC_END, static_cast<std::uint32_t>(ordinal) & 0xffffff, delta(at));
+    }
+    RecordWriter& end_shared(std::uint64_t ordinal, std::uint64_t at) {
+        return record(SPANRING_REC_END_SHARED, static_cast<std::uint32_t>(ordinal) & 0xffffff,
+                      delta(at));
+    }
+    RecordWriter& end_for(SpanKey key, std::uint64_t at) {
+        record(SPANRING_REC_FOR, 0, 0, {key.value});
+        return record(SPANRING_REC_END, static_cast<std::uint32_t>(key.ordinal()) & 0xffffff,
+                      delta(at));
+    }
+    RecordWriter& event(std::uint32_t name, std::uint64_t at) {
+        return record(SPANRING_REC_EVENT, name, delta(at));
+    }
+    RecordWriter& integer(std::uint32_t key, std::int64_t value, std::uint32_t target = 0) {
+        return record(SPANRING_REC_ATTR_INT | target, key, 0, {static_cast<std::uint64_t>(value)});
+    }
+    RecordWriter& name(std::string_view text) { return payload(SPANRING_REC_NAME, 0, text); }
+    RecordWriter& snapshot(std::uint32_t entries, std::uint32_t depth) {
+        record(SPANRING_REC_SNAPSHOT, entries, depth);
+        entries_ = entries;
+        return *this;
+    }
+    RecordWriter& open(std::uint64_t ordinal, std::uint32_t flags = 0) {
+        return record(SPANRING_REC_OPEN, flags, 0, {ordinal});
+    }
+
+    [[nodiscard]] const std::vector<Page>& pages() const { return pages_; }
+    [[nodiscard]] std::uint32_t stream() const { return stream_; }
+
+private:
+    [[nodiscard]] std::uint32_t delta(std::uint64_t at) const {
+        return static_cast<std::uint32_t>(at - base_);
+    }
+    void put(std::uint64_t word) {
+        auto& bytes = pages_.back().bytes;
+        const std::size_t at = bytes.size();
+        bytes.resize(at + 8);
+        std::memcpy(bytes.data() + at, &word, 8);
+    }
+
+    std::uint32_t stream_;
+    std::uint64_t base_{0};
+    std::uint32_t entries_{0};  ///< of the snapshot that are to come
+    std::vector<Page> pages_;
+};
+
+/// An assembler with its surroundings. `restart` replaces it by one that knows what a frame says.
+class Rig {
+public:
+    explicit Rig(const Limits& bounds = {})
+        : limits(bounds), clock(SPANRING_CLOCK_MONOTONIC, fixed_clock()) {
+        for (std::size_t i = 0; i < 16; ++i) {
+            instance.id.bytes[i] = static_cast<std::uint8_t>(i + 1);
+            instance.host_key[i] = static_cast<std::uint8_t>(i * 3);
+            instance.span_key[i] = static_cast<std::uint8_t>(i * 7 + 1);
+        }
+        assembler = std::make_unique<Assembler>(instance, clock, strings, limits);
+    }
+
+    Result<void> feed_part(const RecordWriter::Page& page, std::size_t from, std::size_t to) {
+        return assembler->feed({.stream = page.stream,
+                                .sequence = page.sequence,
+                                .base_ticks = page.base,
+                                .first_ordinal = page.first_ordinal,
+                                .from_start = from == 0,
+                                .records = std::span(page.bytes).subspan(from, to - from)},
+                               sink);
+    }
+    Result<void> feed(const RecordWriter& writer) {
+        for (const auto& page : writer.pages()) {
+            if (auto fed = feed_part(page, 0, page.bytes.size()); !fed) return fed;
+        }
+        return {};
+    }
+    void turn(bool complete = true) { ASSERT_TRUE(assembler->end_turn(complete, sink)); }
+    /// All that is deferred comes out after two turns without news.
+    void settle() {
+        turn();
+        turn();
+    }
+    void close() { assembler->close(sink); }
+
+    /// What is finished so far, in the order of its ends.
+    std::vector<codec::Span> spans() {
+        for (auto& batch : sink.take()) {
+            for (std::size_t i = 0; i < batch->rows.size(); ++i) {
+                auto span = batch->span(i);
+                EXPECT_TRUE(span.ok());
+                if (span) out.push_back(*span);
+            }
+            auto encoded = codec::encode(*batch);
+            EXPECT_TRUE(encoded.ok());
+        }
+        return out;
+    }
+
+    /// What a frame would carry over now; folds open rows as the store does.
+    void carry_over() {
+        RowSink open_sink;
+        open_sink.set_rows_max(codec::kBatchSpansLimit);
+        (void)spans();
+        ASSERT_TRUE(assembler->export_open(true, open_sink));
+        states.clear();
+        assembler->export_streams(true, states);
+        deferred.clear();
+        assembler->export_deferred(deferred);
+        auto batches = open_sink.take();
+        open = batches.empty() ? codec::Batch() : std::move(*batches.front());
+        if (!open.empty()) {
+            auto encoded = codec::encode(open);
+            ASSERT_TRUE(encoded.ok());
+            auto decoded = codec::decode(*encoded);
+            ASSERT_TRUE(decoded.ok());
+            open = std::move(*decoded);
+        }
+    }
+    void restart() {
+        carry_over();
+        assembler = std::make_unique<Assembler>(instance, clock, strings, limits);
+        std::vector<std::size_t> rows(open.rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = i;
+        ASSERT_TRUE(assembler->restore(states, open, rows, deferred));
+    }
+
+    [[nodiscard]] SpanId id(std::uint32_t stream, std::uint64_t ordinal) const {
+        return derive_span_id(instance.span_key, SpanKey::of(stream, ordinal));
+    }
+    [[nodiscard]] TraceId trace(std::uint32_t stream, std::uint64_t ordinal) const {
+        return derive_trace_id(instance.host_key, instance.id.number(),
+                               SpanKey::of(stream, ordinal));
+    }
+    [[nodiscard]] static const codec::Span* find(const std::vector<codec::Span>& spans,
+                                                 const std::string& name) {
+        const auto at = std::find_if(spans.begin(), spans.end(),
+                                     [&](const codec::Span& s) { return s.name == name; });
+        return at == spans.end() ? nullptr : &*at;
+    }
+
+    Limits limits;
+    codec::Instance instance;
+    TickClock clock;
+    Strings strings;
+    RowSink sink;
+    std::unique_ptr<Assembler> assembler;
+    std::vector<codec::Span> out;
+    std::vector<store::StreamState> states;
+    codec::Batch open;
+    std::vector<std::byte> deferred;
+};
+
+}  // namespace spanring::consumer::testing
