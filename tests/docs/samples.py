@@ -25,6 +25,8 @@ PAGES = ("README.md", "docs/guides/*.md")
 _BLOCK = re.compile(r"(?P<mark><!--[^>]*-->\s*)?^```(?P<language>cpp|c)\n(?P<text>.*?)^```$",
                     re.MULTILINE | re.DOTALL)
 _NOT_COMPILED = re.compile(r"<!--\s*not compiled:\s*\w")
+_SPAN_NAME = re.compile(r'(?:Span \w+\(|SPANRING_SPAN\(|begin_named\(|SPANRING_C_SITE\(\w+, )'
+                        r'"([^"]+)"')
 _FRAGMENT = {
     "cpp": "#include <spanring/spanring.hpp>\n#include <chrono>\n#include <exception>\n"
            "#include <string>\n#include <string_view>\n#include <thread>\n"
@@ -92,7 +94,7 @@ class Compiler:
 
 def run_program(binaries, sample, program):
     """Runs a sample beside a consumer. Returns a complaint, or ''."""
-    names = set(re.findall(r'(?:Span \w+\(|SPANRING_SPAN\(|span_begin\()"([^"]+)"', sample.text))
+    names = set(_SPAN_NAME.findall(sample.text))
     with ConsumerProcess(binaries) as consumer:
         try:
             consumer.run(program)
