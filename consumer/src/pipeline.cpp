@@ -26,6 +26,7 @@ void commit(store::Writer& writer, Turn& turn) {
     // bytes stay with the turn until the commit is certain.
     store::Frame frame = turn.frame;
     frame.batches = turn.encoded;
+    std::erase_if(frame.batches, [](const auto& bytes) { return bytes.empty(); });
     auto committed = writer.commit(std::move(frame), turn.summary);
     if (committed) {
         turn.outcome = Turn::Outcome::kCommitted;

@@ -1,11 +1,22 @@
 #include "spanring/consumer/row_sink.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "spanring/abi/record_layout.h"
 
 namespace spanring::consumer {
+namespace {
+
+/// One count for all sinks: a NameMap that goes from one sink to another must notice.
+std::uint64_t next_epoch() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    // relaxed: numbers that differ are all that is asked for.
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
 
 void RowSink::start() {
     if (current_) full_.push_back(std::move(current_));
@@ -15,12 +26,12 @@ void RowSink::start() {
         current_ = std::move(spare_.back());
         spare_.pop_back();
     }
-    ++epoch_;
+    epoch_ = next_epoch();
 }
 
 std::vector<std::unique_ptr<codec::Batch>> RowSink::take() {
     if (current_ && !current_->empty()) full_.push_back(std::move(current_));
-    if (!full_.empty()) ++epoch_;
+    if (!full_.empty()) epoch_ = next_epoch();
     return std::exchange(full_, {});
 }
 

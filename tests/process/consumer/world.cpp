@@ -112,7 +112,7 @@ std::vector<codec::Span> World::spans() const {
         return true;
     });
     EXPECT_TRUE(visited.ok());
-    EXPECT_TRUE((*reader)->warnings().empty());
+    for (const auto& warning : (*reader)->warnings()) ADD_FAILURE() << warning;
     return out;
 }
 
