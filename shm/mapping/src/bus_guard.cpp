@@ -1,6 +1,7 @@
 #include "bus_guard.hpp"
 
 #include <signal.h>
+#include <ucontext.h>
 
 #include <atomic>
 #include <mutex>
@@ -16,6 +17,9 @@ std::once_flag g_installed;
 void on_bus_error(int signal, siginfo_t* info, void* context) {
     if (sigjmp_buf* target = t_target; target != nullptr) {
         t_target = nullptr;
+        // As it was when the fault came: whoever wraps handlers (ThreadSanitizer does) may block
+        // signals in them in spite of SA_NODEFER, and the next fault would be fatal.
+        ::pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
         siglongjmp(*target, 1);
     }
     if ((g_previous.sa_flags & SA_SIGINFO) != 0 && g_previous.sa_sigaction != nullptr) {

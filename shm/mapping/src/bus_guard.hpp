@@ -18,7 +18,7 @@ public:
     static bool guarded(Touch&& touch) noexcept {
         install();
         sigjmp_buf here;
-        // The mask is not saved (0): the handler runs with SA_NODEFER, so it is not changed.
+        // The mask is not saved (0), which would be a system call: the handler restores it.
         if (sigsetjmp(here, 0) != 0) {
             set_target(nullptr);
             return false;
