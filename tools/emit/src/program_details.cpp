@@ -215,7 +215,8 @@ void Program::free_event() {
     event_without_span(place);
 }
 
-/// Becomes a span of zero duration. Nobody learns its id, so its name is unique.
+/// Becomes a span of zero duration, with its own attributes and nothing of the context's baggage.
+/// Nobody learns its id, so its name is unique.
 void Program::event_without_span(const Place& place) {
     ModelSpan model;
     model.name = unique_name("lone event");
@@ -223,7 +224,6 @@ void Program::event_without_span(const Place& place) {
     model.span_id = kAnyId;
     model.parent_id = place.span_id;
     model.service = process_.service;
-    add_inherited(place, model);
     const MadeAttributes attributes = MadeAttributes::roll(dice_, kItemAttributesMax, 1000);
     spanring::event(model.name, attributes.views());
     for (auto& [key, json] : attributes.model()) model.attributes.emplace_back(key, json);
