@@ -146,7 +146,7 @@ private:
         ASSERT_TRUE(names.ok());
         for (const std::string& name : *names) {
             Segment& s = segment_of(name);
-            consumer::RowSink sink;
+            consumer::RowSink& sink = sink_;
             feed(s, sink);
             if (close) {
                 s.assembler->close(sink);
@@ -168,6 +168,7 @@ private:
     }
 
     const shm::RingDirectory& directory_;
+    consumer::RowSink sink_;  // one: assemblers remember names by its epoch
     std::map<std::string, std::unique_ptr<Segment>> segments_;
 };
 
