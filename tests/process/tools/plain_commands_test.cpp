@@ -45,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Command,
                                          "operations", "traces", "trace", "export", "replay",
                                          "emit", "plan", "doctor", "inspect", "fsck", "limits",
                                          "version"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& command) { return std::string(command.param); });
 
 TEST(Plain, help_lists_every_command) {
     const Outcome outcome = run_spanring({"--help"});
