@@ -15,7 +15,7 @@ namespace {
 bool looks_like_fraud(int cents) {
     SPANRING_SPAN("check fraud");
     shop::work_for(800us);
-    return cents > 95'000;
+    return cents > 150'000;
 }
 
 /// Throws if the bank says no.
