@@ -1,0 +1,197 @@
+// Full rings: what is stored and what is counted lost add up exactly, and nothing mispairs.
+#include <atomic>
+#include <thread>
+
+#include "mini_consumer.hpp"
+
+namespace spanring::test {
+namespace {
+
+using namespace literals;
+
+Configuration small_ring() {
+    Configuration configuration;
+    configuration.ring_bytes_max = 64 << 10;
+    configuration.ring_bytes_initial = 64 << 10;
+    return configuration;
+}
+
+std::uint64_t sum(const std::uint64_t (&counts)[kLossReasons]) {
+    std::uint64_t total = 0;
+    for (const auto count : counts) total += count;
+    return total;
+}
+
+struct Seen {
+    std::map<std::string, codec::Span> by_id;
+    std::uint64_t end_lost{0};
+    std::uint64_t attributes{0};
+    std::uint64_t events{0};
+    std::uint64_t unfinished{0};
+};
+
+void look(Seen& seen, const std::vector<codec::Span>& spans) {
+    for (const auto& span : spans) {
+        EXPECT_TRUE(seen.by_id.emplace(to_hex(span.span_id), span).second) << "stored twice";
+        seen.end_lost += span.end_lost ? 1 : 0;
+        seen.unfinished += span.unfinished ? 1 : 0;
+        seen.attributes += span.attributes.size();
+        seen.events += span.events.size();
+    }
+}
+
+TEST(FullRing, drops_and_counts_exactly) {
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            constexpr std::uint64_t kSpans = 40'000;
+            Seen seen;
+            std::uint64_t details = 0;
+            for (std::uint64_t i = 0; i < kSpans / 2; ++i) {
+                Span outer("outer");
+                const bool outer_recording = outer.recording();
+                {
+                    Span inner("inner"_key);
+                    if (inner.recording()) {
+                        inner.set("n"_key, i).event("e"_key);
+                        details += 2;
+                    }
+                }
+                if (outer_recording) {
+                    outer.set("text", "some text that takes room");
+                    ++details;
+                }
+                if (i % 7000 == 6999) look(seen, consumer.drain());
+            }
+            look(seen, consumer.drain());
+            (void)flush_ns(0);  // writes what this thread still owes, now that there is room
+            look(seen, consumer.drain());
+            const Losses lost = losses();
+            EXPECT_GT(lost.spans[0], 0u) << "the ring never filled";
+            EXPECT_EQ(seen.by_id.size() + sum(lost.spans), kSpans);
+            EXPECT_EQ(seen.end_lost, sum(lost.ends));
+            EXPECT_EQ(seen.attributes + seen.events + sum(lost.details), details);
+            EXPECT_EQ(seen.unfinished, 0u);
+            EXPECT_EQ(consumer.close().size(), 0u) << "spans left open";
+            for (const auto& [id, span] : seen.by_id) {
+                EXPECT_EQ(span.parent_id.valid(), span.name == "inner");
+            }
+        },
+        small_ring());
+}
+
+TEST(FullRing, tells_async_ends_that_were_lost) {
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            std::vector<AsyncSpan> open;
+            for (int i = 0; i < 1000; ++i) open.emplace_back("async");
+            while (Span("fill").recording()) {
+            }
+            const std::uint64_t before = sum(losses().ends);
+            for (auto& span : open) span.end();
+            EXPECT_EQ(sum(losses().ends) - before, 1000u);
+            Seen seen;
+            look(seen, consumer.drain());
+            (void)flush_ns(0);
+            look(seen, consumer.drain());
+            std::uint64_t lost = 0;
+            for (const auto& [id, span] : seen.by_id) {
+                lost += span.name == "async" && span.end_lost ? 1 : 0;
+            }
+            EXPECT_EQ(lost, 1000u);
+        },
+        small_ring());
+}
+
+TEST(FullRing, is_told_by_the_next_thread_if_its_own_has_gone) {
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            std::thread([] {
+                Span open("open");
+                while (Span("fill").recording()) {
+                }
+            }).join();
+            const std::uint64_t ends = sum(losses().ends);
+            EXPECT_GE(ends, 1u);
+            Seen seen;
+            look(seen, consumer.drain());
+            (void)flush_ns(1'000'000);
+            look(seen, consumer.drain());
+            EXPECT_EQ(seen.end_lost, ends);
+            EXPECT_EQ(consumer.close().size(), 0u);
+        },
+        small_ring());
+}
+
+TEST(FullRing, with_the_block_policy_loses_nothing) {
+    Configuration configuration = small_ring();
+    configuration.policy = Policy::kBlock;
+    configuration.block_timeout_ns = 20'000'000'000;
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            std::atomic<bool> done{false};
+            constexpr int kSpans = 20'000;
+            std::thread writer([&] {
+                for (int i = 0; i < kSpans; ++i) {
+                    Span span("blocked"_key);
+                    span.set("n"_key, i);
+                    if (i % 1000 == 0) span.set("large", std::string(100'000, 'x'));
+                }
+                done = true;
+            });
+            Seen seen;
+            while (!done) look(seen, consumer.drain());
+            writer.join();
+            look(seen, consumer.drain());
+            EXPECT_EQ(seen.by_id.size(), static_cast<std::size_t>(kSpans));
+            EXPECT_EQ(seen.attributes, kSpans + 20u);
+            EXPECT_EQ(losses().total(), 0u);
+        },
+        configuration);
+}
+
+TEST(FullRing, gives_a_blocked_tracepoint_up_after_its_time) {
+    Configuration configuration = small_ring();
+    configuration.policy = Policy::kBlock;
+    configuration.block_timeout_ns = 1'000'000;
+    traced(
+        [](TestDirectory&, MiniConsumer&) {
+            while (Span("fill").recording()) {
+            }
+            EXPECT_GE(losses().spans[0], 1u);
+        },
+        configuration);
+}
+
+TEST(FullRing, shared_by_threads_adds_up) {
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            constexpr int kThreads = 4;
+            constexpr int kEach = 20'000;
+            std::atomic<int> running{kThreads};
+            std::vector<std::thread> threads;
+            for (int t = 0; t < kThreads; ++t) {
+                threads.emplace_back([&] {
+                    for (int i = 0; i < kEach / 2; ++i) {
+                        Span a("a"_key);
+                        Span b("b"_key);
+                    }
+                    --running;
+                });
+            }
+            Seen seen;
+            while (running != 0) look(seen, consumer.drain());
+            for (auto& thread : threads) thread.join();
+            look(seen, consumer.drain());
+            (void)flush_ns(1'000'000);
+            look(seen, consumer.drain());
+            const Losses lost = losses();
+            EXPECT_EQ(seen.by_id.size() + sum(lost.spans),
+                      static_cast<std::uint64_t>(kThreads) * kEach);
+            EXPECT_EQ(seen.end_lost, sum(lost.ends));
+            EXPECT_EQ(consumer.close().size(), 0u);
+        },
+        small_ring());
+}
+
+}  // namespace
+}  // namespace spanring::test

@@ -1,0 +1,270 @@
+// The process around the tracer: fork, threads that come and go, signals, first use, failures.
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "mini_consumer.hpp"
+#include "spanring/base/os.hpp"
+
+namespace spanring::test {
+namespace {
+
+using namespace literals;
+
+std::string resource_text(const codec::Span& span, const std::string& key) {
+    const auto value = attribute(*span.resource, key);
+    return value && std::holds_alternative<std::string>(*value) ? std::get<std::string>(*value)
+                                                                : "";
+}
+
+void wait_for(pid_t child) {
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
+TEST(Fork, makes_the_child_a_producer_of_its_own_below_the_parents_span) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        std::string child_id;
+        {
+            Span outer("outer"_key);
+            Span open("open"_key);
+            const pid_t child = ::fork();
+            if (child == 0) {
+                Span own("own");
+                own.set("key"_key, 1);
+                SPANRING_SPAN("own too");
+                own.end();
+                open.end();  // the parent's: ends nothing here
+                ::_exit(losses().total() == 0 ? 0 : 1);
+            }
+            wait_for(child);
+            Span after("after"_key);
+        }
+        const auto spans = consumer.close();
+        EXPECT_EQ(consumer.segments(), 2u);
+        const auto open = one(spans, "open");
+        const auto own = one(spans, "own");
+        EXPECT_EQ(own.parent_id, open.span_id);
+        EXPECT_EQ(own.trace_id, open.trace_id);
+        EXPECT_EQ(one(spans, "own too").parent_id, own.span_id);
+        EXPECT_EQ(one(spans, "after").parent_id, open.span_id);
+        EXPECT_NE(attribute(*own.resource, "process.pid"),
+                  attribute(*open.resource, "process.pid"));
+        EXPECT_EQ(resource_text(own, "service.name"), "test");
+    });
+}
+
+TEST(Fork, beside_running_threads_leaves_both_sides_whole) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        std::atomic<bool> stop{false};
+        std::atomic<std::uint64_t> emitted{0};
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 3; ++t) {
+            threads.emplace_back([&] {
+                while (!stop) {
+                    { Span span("threads"_key); }
+                    ++emitted;
+                    std::this_thread::sleep_for(std::chrono::microseconds(20));
+                }
+            });
+        }
+        constexpr int kForks = 20;
+        for (int i = 0; i < kForks; ++i) {
+            const pid_t child = ::fork();
+            if (child == 0) {
+                { Span span("forked"); }
+                std::thread([] { Span span("forked thread"); }).join();
+                ::_exit(0);
+            }
+            wait_for(child);
+        }
+        stop = true;
+        for (auto& thread : threads) thread.join();
+        std::map<std::string, std::uint64_t> names;
+        for (const auto& span : consumer.close()) ++names[span.name];
+        EXPECT_EQ(names["threads"], emitted);
+        EXPECT_EQ(names["forked"], static_cast<std::uint64_t>(kForks));
+        EXPECT_EQ(names["forked thread"], static_cast<std::uint64_t>(kForks));
+        EXPECT_EQ(losses().total(), 0u);
+    });
+}
+
+std::atomic<std::uint64_t> g_handled{0};
+
+void on_signal(int) {
+    Span span("handler"_key);
+    span.set("n"_key, 1);
+    event("in handler"_key);
+    ++g_handled;
+}
+
+TEST(Signals, over_tracepoints_leave_every_record_whole) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        {
+            Span warm("handler"_key);
+            warm.set("n"_key, 0).event("in handler"_key);
+        }
+        struct sigaction action {};
+        action.sa_handler = on_signal;
+        action.sa_flags = SA_RESTART;
+        ASSERT_EQ(::sigaction(SIGPROF, &action, nullptr), 0);
+        const itimerval timer{{0, 100}, {0, 100}};
+        ASSERT_EQ(::setitimer(ITIMER_PROF, &timer, nullptr), 0);
+        std::uint64_t outer = 0;
+        std::map<std::string, std::uint64_t> names;
+        const auto count = [&] {
+            for (const auto& span : consumer.drain()) {
+                ++names[span.name];
+                EXPECT_TRUE(span.duration_ns.has_value());
+            }
+        };
+        sigset_t profiling;
+        ::sigemptyset(&profiling);
+        ::sigaddset(&profiling, SIGPROF);
+        while (g_handled < 200) {
+            for (int i = 0; i < 20'000; ++i, ++outer) {
+                Span span("outer"_key);
+                span.set("i"_key, i);
+            }
+            // Not while the test's own consumer runs: it allocates.
+            ::sigprocmask(SIG_BLOCK, &profiling, nullptr);
+            count();
+            ::sigprocmask(SIG_UNBLOCK, &profiling, nullptr);
+        }
+        const itimerval off{};
+        ::setitimer(ITIMER_PROF, &off, nullptr);
+        count();
+        const Losses lost = losses();
+        std::uint64_t spans = 0;
+        for (const auto reason : lost.spans) spans += reason;
+        EXPECT_EQ(names["outer"] + names["handler"] + spans, outer + g_handled + 1);
+        EXPECT_EQ(lost.ends[0] + lost.ends[1], 0u);
+    });
+}
+
+TEST(Threads, that_come_and_go_give_everything_back) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        std::uint64_t stored = 0;
+        constexpr int kThreads = 3000;
+        for (int i = 0; i < kThreads; ++i) {
+            std::thread([] { Span span("short"_key); }).join();
+            if (i % 50 == 49) stored += consumer.drain().size();
+        }
+        stored += consumer.drain().size();
+        EXPECT_EQ(stored, static_cast<std::uint64_t>(kThreads));
+        EXPECT_EQ(losses().total(), 0u);
+        const auto slots = consumer.segment(0).slots_declared();
+        ASSERT_TRUE(slots.ok());
+        EXPECT_LE(*slots, 3u);
+    });
+}
+
+struct Late {
+    ~Late() { Span span("late"_key); }
+};
+
+TEST(Threads, still_record_in_destructors_of_thread_locals) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        std::thread([] {
+            // Constructed first, so destroyed after the tracer's own thread-exit hook.
+            static thread_local Late late;
+            (void)&late;
+            Span span("early");
+        }).join();
+        const auto spans = consumer.drain();
+        EXPECT_EQ(spans.size(), 2u);
+        one(spans, "late");
+    });
+}
+
+TEST(Consumers, that_come_late_get_what_is_emitted_from_then_on) {
+    traced(
+        [](TestDirectory& directory, MiniConsumer& consumer) {
+            { Span dark("dark"); }
+            directory.control().set_enabled(true);
+            { Span first("first"); }
+            directory.control().set_enabled(false);
+            { Span dark("dark again"); }
+            directory.control().set_enabled(true);
+            { Span second("second"); }
+            const auto spans = consumer.drain();
+            EXPECT_EQ(spans.size(), 2u);
+            one(spans, "first");
+            one(spans, "second");
+        },
+        {}, false);
+}
+
+TEST(Consumers, that_judge_us_dead_by_mistake_get_a_new_segment) {
+    traced([](TestDirectory& directory, MiniConsumer& consumer) {
+        { Span span("before"_key); }
+        auto names = directory.directory().segments();
+        ASSERT_EQ(names->size(), 1u);
+        auto reader = shm::SegmentReader::attach(directory.directory(), names->front(),
+                                                 shm::SegmentReader::Mode::kReadWrite);
+        ASSERT_TRUE(reader->revoke().ok());
+        for (int i = 0; i < 2000; ++i) Span("filler"_key).set("x"_key, i);
+        { Span span("after"); }
+        const auto spans = consumer.close();
+        EXPECT_EQ(consumer.segments(), 2u);
+        one(spans, "before");
+        one(spans, "after");
+    });
+}
+
+TEST(Configuration, is_refused_after_the_first_tracepoint) {
+    traced([](TestDirectory&, MiniConsumer&) {
+        { Span span("first"); }
+        const auto again = configure({.service_name = "late"});
+        ASSERT_FALSE(again.ok());
+        EXPECT_EQ(again.error().code, ErrorCode::kBusy);
+    });
+}
+
+TEST(Start, survives_the_failure_of_every_call) {
+    for (std::uint64_t nth = 1;; ++nth) {
+        bool failed = true;
+        TestDirectory directory;
+        int pipe_fds[2];
+        ASSERT_EQ(::pipe(pipe_fds), 0);
+        in_child([&] {
+            os::inject_fault(os::Call::kAny, nth, ENOSPC);
+            (void)configure({.service_name = "faulty", .directory = directory.path()});
+            {
+                Span span("span");
+                span.set("key", 1);
+            }
+            (void)status();
+            (void)losses();
+            const char hit = os::clear_fault() != 0 ? 1 : 0;
+            ASSERT_EQ(::write(pipe_fds[1], &hit, 1), 1);
+        });
+        char hit = 0;
+        ASSERT_EQ(::read(pipe_fds[0], &hit, 1), 1);
+        failed = hit != 0;
+        ::close(pipe_fds[0]);
+        ::close(pipe_fds[1]);
+        if (!failed) break;
+        ASSERT_LT(nth, 200u);
+    }
+}
+
+TEST(Start, without_a_directory_says_why) {
+    in_child([] {
+        ASSERT_TRUE(configure({.directory = "/proc/no/such/place"}).ok());
+        { Span span("nothing"); }
+        const Status now = status();
+        EXPECT_FALSE(now.recording);
+        EXPECT_NE(now.reason.find("/proc/no"), std::string::npos) << now.reason;
+    });
+}
+
+}  // namespace
+}  // namespace spanring::test
