@@ -1,0 +1,68 @@
+// Shared objects that each link the library statically: one context, one segment.
+#include <dlfcn.h>
+
+#include <thread>
+
+#include "../../unit/producer/mini_consumer.hpp"
+
+namespace spanring::test {
+namespace {
+
+using Work = void (*)();
+
+Work work_of(void* object) {
+    return reinterpret_cast<Work>(::dlsym(object, "plugin_work"));
+}
+
+TEST(Copies, of_the_library_share_context_and_segment) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        void* one_object = ::dlopen(PLUGIN_ONE, RTLD_NOW | RTLD_LOCAL);
+        void* two_object = ::dlopen(PLUGIN_TWO, RTLD_NOW | RTLD_LOCAL);
+        ASSERT_NE(one_object, nullptr) << ::dlerror();
+        ASSERT_NE(two_object, nullptr) << ::dlerror();
+        {
+            Span outer("outer");
+            work_of(one_object)();
+            work_of(two_object)();
+        }
+        std::thread([&] {
+            work_of(two_object)();
+            Span host("host");
+            work_of(one_object)();
+        }).join();
+        const auto spans = consumer.drain();
+        EXPECT_EQ(consumer.segments(), 1u);
+        ASSERT_EQ(spans.size(), 6u);
+        int below_outer = 0;
+        int below_host = 0;
+        int roots = 0;
+        for (const auto& span : spans) {
+            if (span.name != "plugin") continue;
+            below_outer += span.parent_id == one(spans, "outer").span_id ? 1 : 0;
+            below_host += span.parent_id == one(spans, "host").span_id ? 1 : 0;
+            roots += span.parent_id.valid() ? 0 : 1;
+        }
+        EXPECT_EQ(below_outer, 2);
+        EXPECT_EQ(below_host, 1);
+        EXPECT_EQ(roots, 1);
+        EXPECT_EQ(losses().total(), 0u);
+    });
+}
+
+TEST(Copies, may_be_loaded_and_unloaded_again_and_again) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        constexpr int kCycles = 300;
+        Span outer("outer");
+        for (int i = 0; i < kCycles; ++i) {
+            void* object = ::dlopen(i % 2 == 0 ? PLUGIN_ONE : PLUGIN_TWO, RTLD_NOW | RTLD_LOCAL);
+            ASSERT_NE(object, nullptr);
+            std::thread(work_of(object)).join();
+            ::dlclose(object);
+        }
+        EXPECT_EQ(consumer.drain().size(), static_cast<std::size_t>(kCycles));
+        EXPECT_EQ(consumer.segments(), 1u);
+    });
+}
+
+}  // namespace
+}  // namespace spanring::test
