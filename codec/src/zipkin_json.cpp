@@ -139,6 +139,7 @@ private:
         for (const auto& tag : tags->GetObject()) {
             const std::string key(text_of(tag.name));
             if (!tag.value.IsString()) return set_fault("tag " + key + " is not a string");
+            if (key == "error") span->status = StatusCode::kError;
             span->attributes.emplace_back(key, std::string(text_of(tag.value)));
         }
     }

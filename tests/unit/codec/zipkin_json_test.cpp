@@ -37,6 +37,7 @@ TEST(ZipkinJson, every_field_has_its_place) {
     EXPECT_EQ(span.kind, SpanKind::kServer);
     EXPECT_EQ(span.start_ns, 1470150004008762000);
     EXPECT_EQ(span.duration_ns, 65000000);
+    EXPECT_EQ(span.status, StatusCode::kError);
     EXPECT_EQ(service_of(*span.resource), "serviceb");
     EXPECT_EQ(span.attributes, (Attributes{{"net.host.ip", std::string("192.0.0.1")},
                                            {"net.host.port", std::int64_t{8140}},

@@ -8,7 +8,8 @@
 //   localEndpoint            serviceName -> service.name of the resource; ipv4 or ipv6, port ->
 //                            net.host.ip, net.host.port
 //   remoteEndpoint           peer.service, net.peer.ip, net.peer.port
-//   tags                     string attributes, in their order
+//   tags                     string attributes, in their order; a tag `error` also makes the
+//                            status an error (Zipkin's convention)
 //   annotations              events
 //   shared                   attribute zipkin.shared, a bool
 //   debug                    attribute zipkin.debug, a bool
