@@ -5,9 +5,10 @@
  *     spanring_span_set_int(&span, "amount", 1250);
  *     spanring_span_end(&span);
  *
- * Structs are small values owned by the caller; every begin needs its end. Strings are copied during
- * the call. Nothing fails visibly: what cannot be recorded is counted (spanring_losses_total).
- * Threads: a span ends on the thread that began it; an async span on any; a context is immutable.
+ * Structs are small values owned by the caller; every begin needs its end. Strings are copied
+ * during the call. Nothing fails visibly: what cannot be recorded is counted
+ * (spanring_losses_total). Threads: a span ends on the thread that began it; an async span on any;
+ * a context is immutable.
  */
 #ifndef SPANRING_H
 #define SPANRING_H
@@ -58,8 +59,7 @@ SPANRING_API void spanring_span_end(spanring_span* span);
 SPANRING_API void spanring_span_set_bool(spanring_span* span, const char* key, int value);
 SPANRING_API void spanring_span_set_int(spanring_span* span, const char* key, int64_t value);
 SPANRING_API void spanring_span_set_double(spanring_span* span, const char* key, double value);
-SPANRING_API void spanring_span_set_string(spanring_span* span, const char* key,
-                                           const char* value);
+SPANRING_API void spanring_span_set_string(spanring_span* span, const char* key, const char* value);
 SPANRING_API void spanring_span_set_bytes(spanring_span* span, const char* key, const void* data,
                                           size_t bytes);
 SPANRING_API void spanring_span_event(spanring_span* span, const char* name);
@@ -77,10 +77,9 @@ SPANRING_API void spanring_event(const char* name);
 SPANRING_API spanring_context spanring_context_current(void);
 /* Reads the W3C headers; each may be null. */
 SPANRING_API spanring_context spanring_context_extract(const char* traceparent,
-                                                       const char* tracestate,
-                                                       const char* baggage);
-/* Writes the header `name` ("traceparent", "tracestate" or "baggage") with a zero behind it. Returns
- * its length without the zero; nothing is written if that is not less than `bytes_max`. */
+                                                       const char* tracestate, const char* baggage);
+/* Writes the header `name` ("traceparent", "tracestate" or "baggage") with a zero behind it.
+ * Returns its length without the zero; nothing is written if that is not less than `bytes_max`. */
 SPANRING_API size_t spanring_context_inject(const spanring_context* context, const char* name,
                                             char* out, size_t bytes_max);
 SPANRING_API void spanring_context_release(spanring_context* context);
