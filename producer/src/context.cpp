@@ -139,7 +139,7 @@ Scope::Scope(const Context& context) noexcept {
     if (tracepoint.left() >= detail::attach_bytes(entry)) {
         detail::put_attach(tracepoint.writer(), entry);
     } else {
-        tracepoint.out_of_step();
+        tracepoint.out_of_step(detail::depth_of(stack) - 1);
     }
 }
 
@@ -161,7 +161,7 @@ void Scope::end() noexcept {
             whole = false;
         detail::pop_context(stack);
     }
-    if (!whole && tracepoint.ready()) tracepoint.out_of_step();
+    if (!whole && tracepoint.ready()) tracepoint.out_of_step(detail::depth_of(stack));
 }
 
 bool Context::is_sampled() const noexcept {

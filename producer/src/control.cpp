@@ -74,7 +74,7 @@ Result<void> configure(Configuration configuration) {
         return Error{ErrorCode::kBusy, "configure must come before the first tracepoint"};
     }
     detail::Settings* settings = detail::make_settings(std::move(configuration));
-    // The older settings are not freed: another copy of the library may be reading them.
+    settings->older = process->settings;
     process->settings = settings;
     process->failed = false;
     return {};

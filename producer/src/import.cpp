@@ -225,10 +225,7 @@ bool import_span(const ImportedSpan& span) noexcept {
         return false;
     }
     if (!tracepoint.ready()) {
-        if (tracepoint.owns_stack() && tracepoint.process().control != nullptr &&
-            detail::enabled(detail::load_flags())) {
-            tracepoint.lost(detail::Loss::kSpan, LossReason::kNoMemory);
-        }
+        tracepoint.lost_without_segment();
         return false;
     }
     const bool written = detail::ImportWriter(tracepoint, span).write();

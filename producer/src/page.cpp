@@ -87,8 +87,7 @@ void install(Process& process, Writer& writer, const shm::PageClaim& page) noexc
     writer.page = page.page;
     writer.generation = page.generation;
     const auto records = static_cast<std::size_t>(writer.end - writer.cursor);
-    put_snapshot(writer, *state_of(&writer), records / kSnapshotShare);
-    writer.resync = 0;
+    if (put_snapshot(writer, *state_of(&writer), records / kSnapshotShare)) writer.resync = 0;
     if (writer.import_open != 0) {
         put(&writer, spanring_record_head(SPANRING_REC_IMPORT_ABORT, 0, 0));
         writer.import_open = 0;
@@ -132,11 +131,17 @@ void seal_page(Process& process, Writer& writer) noexcept {
 }
 
 bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason& reason) noexcept {
-    if (writer.generation != 0) publish_page(writer);
-    const shm::PageClaim page = claim(process, writer, true, reason);
-    if (!page.valid()) return false;
-    seal_page(process, writer);
-    install(process, writer, page);
+    do {
+        if (writer.generation != 0) publish_page(writer);
+        const shm::PageClaim page = claim(process, writer, true, reason);
+        if (!page.valid()) {
+            // Told of the stack in part only: nothing but the rest may follow.
+            if (writer.resync != 0) seal_page(process, writer);
+            return false;
+        }
+        seal_page(process, writer);
+        install(process, writer, page);
+    } while (writer.resync != 0);
     tell_lost_ends(writer, needed);
     return true;
 }

@@ -16,6 +16,9 @@
 #include "spanring/base/unique_fd.hpp"
 #include "spanring/shm/doorbell.hpp"
 
+/// LeakSanitizer's, if it is linked: what only our mappings point to is not leaked.
+extern "C" __attribute__((weak)) void __lsan_register_root_region(const void*, std::size_t);
+
 namespace spanring::detail {
 namespace {
 
@@ -31,6 +34,11 @@ __thread bool t_starting = false;
 void set_flags_word(const std::uint32_t* word) noexcept {
     // relaxed: points to memory that stays mapped for the life of the process.
     __atomic_store_n(&g_flags, word, __ATOMIC_RELAXED);
+}
+
+/// Application programs under LeakSanitizer must not be told of our memory.
+void show_to_leak_sanitizer(const void* memory, std::size_t bytes) noexcept {
+    if (__lsan_register_root_region != nullptr) __lsan_register_root_region(memory, bytes);
 }
 
 void* anonymous(std::size_t bytes) noexcept {
@@ -105,6 +113,7 @@ Process* make_process() noexcept {
         process->initial = retain(ContextAccess::block(initial));
         process->has_initial = true;
     }
+    show_to_leak_sanitizer(process, page_up(sizeof(Process)));
     process->bytes = sizeof(Process);
     process->magic = kProcessMagic;
     return process;
@@ -244,10 +253,15 @@ void adopt_after_fork(Process& process) noexcept {
         ThreadState& state = *state_of(&writer);
         if (state.owner != self) state.owner = 0;
         state.lost_ends_count = 0;
+        if (state.owner != self || state.epoch == 0) return;
+        // At once, so that contexts which are attached from now on can be told from inherited ones.
+        leave_instance(process, state, true);
+        state.epoch = process.epoch + 1;
     });
     // From now on the parent's keys are those of another instance; its mapping stays until the
     // strings have been copied.
     ++process.epoch;
+    process.own_epoch = process.epoch;
     process.unslotted = {};
     process.gave_up_at = 0;
     process.failed = false;
@@ -276,6 +290,7 @@ Writer* free_writer(Process& process) noexcept {
         os::unmap(slab, 2 * kHalf);
         return nullptr;
     }
+    show_to_leak_sanitizer(slab, 2 * kHalf);
     process.slabs[process.slabs_count++] = slab;
     return reinterpret_cast<Writer*>(slab);
 }

@@ -25,7 +25,7 @@
 namespace spanring::detail {
 
 /// Changes with every change of a struct in this file: copies of different versions do not share.
-inline constexpr std::uint64_t kProcessMagic = 0x3130'434f'5250'5053;  // "SPPROC01"
+inline constexpr std::uint64_t kProcessMagic = 0x3230'434f'5250'5053;  // "SPPROC02"
 inline constexpr const char* kProcessName = "spanring-process";
 /// A missing directory or a full tmpfs is looked at again this often at most.
 inline constexpr std::uint64_t kRetryNs = 1'000'000'000;
@@ -86,7 +86,8 @@ struct Settings {
     std::string traceparent, tracestate, baggage;
     std::vector<std::string> warnings;
     bool disabled{false};
-    bool block_ns_set{false};
+    Settings* older{nullptr};  ///< replaced by configure; another copy may still read them
+    std::vector<shm::RingDirectory*> abandoned;  ///< never closed, see check_directory
 };
 
 /// What fork wipes.
@@ -101,7 +102,8 @@ struct Process {
     std::uint64_t magic;
     std::uint64_t bytes;
     std::uint32_t ready;
-    std::uint32_t epoch;  ///< of the current instance, from 1; 0: no segment so far
+    std::uint32_t epoch;      ///< of the current instance, from 1; 0: no segment so far
+    std::uint32_t own_epoch;  ///< spans of an older one are a forked child's inherited ones
     Wiped* wiped;
     Settings* settings;
     std::uint32_t configured;  ///< 1: the first tracepoint has been; configure is refused
@@ -162,6 +164,8 @@ void for_each_writer(Process& process, Function&& function) {
 }
 /// Empties the stack of a new thread: the process's initial context, if there is one.
 void init_thread(Process& process, ThreadState& state) noexcept;
+/// See tracepoint.hpp.
+void leave_instance(Process& process, ThreadState& state, bool forked) noexcept;
 /// Gives the thread's page and slot back; what it still owes becomes an orphan.
 void thread_exit(Process& process, Writer& writer) noexcept;
 

@@ -72,6 +72,7 @@ bool check_directory(Process& process) noexcept {
     // The old one is abandoned, not closed: its number may be the application's by now.
     auto* fresh = new (std::nothrow) shm::RingDirectory(std::move(*opened));
     if (fresh == nullptr) return false;
+    process.settings->abandoned.push_back(process.directory);
     process.directory = fresh;
     return true;
 }

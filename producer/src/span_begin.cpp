@@ -12,29 +12,6 @@ std::uint32_t head_kind(bool async) noexcept {
     return async ? SPANRING_REC_BEGIN_ASYNC : SPANRING_REC_BEGIN;
 }
 
-/// tracestate, request id and user id of the context that this span is the first one below.
-void put_inherited(Tracepoint& tracepoint, const ContextBlock* block, std::uint64_t for_key) {
-    if (block == nullptr) return;
-    if (block->has_remote && !block->trace_state.empty()) {
-        const std::size_t bytes = 8 + ((block->trace_state.size() + 7) & ~std::size_t{7});
-        if (!tracepoint.room(bytes + 16) ||
-            !put_text(tracepoint, SPANRING_REC_TRACESTATE, 0, block->trace_state, for_key)) {
-            tracepoint.lost(Loss::kDetail);
-        }
-    }
-    for (const char* key : {"request.id", "user.id"}) {
-        const std::string* id = block->find(key);
-        if (id == nullptr) continue;
-        const NameRef name{Key(key)};
-        const std::uint32_t number = tracepoint.number_of(name);
-        const AttributeValue value(*id);
-        if (!tracepoint.room(attribute_bytes(tracepoint, name, number, value) + 16) ||
-            !put_attribute(tracepoint, name, number, value, SPANRING_TARGET_SPAN, for_key)) {
-            tracepoint.lost(Loss::kDetail);
-        }
-    }
-}
-
 void put_kind(Tracepoint& tracepoint, SpanKind kind, std::uint64_t for_key) noexcept {
     if (kind == SpanKind::kUnset) return;
     if (!tracepoint.room(24)) {
@@ -76,18 +53,20 @@ struct Begin {
 void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) noexcept {
     Writer& writer = tracepoint.writer();
     tracepoint.lost(Loss::kSpan);
+    const std::size_t known = depth_of(tracepoint.stack());
     fill(begin.span, writer, parent, writer.next_key++);
     begin.span.bits |= kStateLost;
     if (begin.async) {
         begin.span.writer = nullptr;  // nothing of it will be written; its key lives in context()
     } else {
         if (begin.attach != nullptr) push(tracepoint.stack(), *begin.attach);
-        const std::uint8_t owns = begin.attach != nullptr ? kEntryOwnsContext : 0;
-        push(tracepoint.stack(),
-             {begin.span.key, begin.span.root, parent.block, 0, EntryKind::kSpan,
-              static_cast<std::uint8_t>(kEntryLost | owns), 0});
+        StackEntry lost{begin.span.key,   begin.span.root, parent.block, 0,
+                        EntryKind::kSpan, kEntryLost,      0};
+        if (begin.attach != nullptr) lost.flags |= kEntryOwnsContext;
+        if (must_tell_state(lost)) lost.flags |= kEntryGated;
+        push(tracepoint.stack(), lost);
     }
-    tracepoint.out_of_step();
+    tracepoint.out_of_step(known);
 }
 
 void write_begin(Tracepoint& tracepoint, const Begin& begin, std::uint32_t number,
@@ -126,9 +105,8 @@ bool begin_ready(Tracepoint& tracepoint, const Begin& begin) noexcept {
     write_begin(tracepoint, begin, number, parent);
     const std::uint64_t for_key = begin.async ? begin.span.key : 0;
     put_kind(tracepoint, begin.kind, for_key);
-    if (parent.kind == EntryKind::kRemote || parent.kind == EntryKind::kNone) {
-        put_inherited(tracepoint, parent.block, for_key);
-    }
+    const std::uint8_t flags = put_inherited(tracepoint, parent, for_key);
+    if (!begin.async) stack.top->flags |= flags;
     return begin.attach != nullptr && !begin.async;
 }
 
@@ -142,13 +120,7 @@ void begin_any(SpanState& span, NameRef name, const SpanOptions* options, bool a
         }
         return;
     }
-    if (!tracepoint.ready()) {
-        if (tracepoint.owns_stack() && tracepoint.process().failed && enabled(load_flags()) &&
-            tracepoint.process().control != nullptr) {
-            tracepoint.lost(Loss::kSpan, LossReason::kNoMemory);
-        }
-        return;
-    }
+    if (!tracepoint.ready()) return tracepoint.lost_without_segment();
     Begin begin{span, name};
     begin.async = async;
     StackEntry attach{};
@@ -184,22 +156,78 @@ void end_for(Tracepoint& tracepoint, std::uint64_t key) noexcept {
 void end_on_stack(Tracepoint& tracepoint, StackEntry* entry) noexcept {
     const std::uint8_t flags = entry->flags;
     const auto ordinal = static_cast<std::uint32_t>(entry->key);
+    // The context that a span owns stands directly below it, whatever was begun or attached since.
     const bool owns = (flags & kEntryOwnsContext) != 0;
     const bool room = tracepoint.room(8 + kTimeBaseBytes + (owns ? 8 : 0));
     if (room) {
+        if (owns) tracepoint.record(SPANRING_REC_DETACH, ordinal, SPANRING_DETACH_BELOW);
         tracepoint.timed((flags & kEntryShared) != 0 ? SPANRING_REC_END_SHARED : SPANRING_REC_END,
                          ordinal);
-        if (owns) tracepoint.record(SPANRING_REC_DETACH, 0, 0);
     }
-    // `room` may have moved nothing, but the stack did not change in between.
+    // `room` may have turned the page, but the stack did not change in between.
+    const auto below = static_cast<std::size_t>(entry - tracepoint.stack().base) - (owns ? 2 : 1);
     erase(tracepoint.stack(), entry);
-    if (owns) pop_context(tracepoint.stack());
+    if (owns) erase(tracepoint.stack(), entry - 1);
     if (room) return;
     if ((flags & kEntryLost) == 0) tracepoint.lost(Loss::kEnd);
-    tracepoint.out_of_step();
+    tracepoint.out_of_step(below);
+}
+
+/// A span of a segment that was replaced while it was open, and stored as unfinished: its end is
+/// lost, and the context that it has become is current no longer.
+void end_replaced(Tracepoint& tracepoint, std::uint64_t key, std::uint32_t epoch,
+                  bool lost) noexcept {
+    if (epoch < tracepoint.process().own_epoch) return;  // inherited by fork: not ours
+    if (!lost) tracepoint.lost(Loss::kEnd, LossReason::kNoMemory);
+    ThreadState& stack = tracepoint.stack();
+    StackEntry* entry = find_replaced(stack, key, epoch);
+    if (entry == nullptr) return;
+    const bool owns = (entry->flags & kEntryOwnsContext) != 0;
+    const auto below = static_cast<std::size_t>(entry - stack.base) - (owns ? 2 : 1);
+    erase(stack, entry);
+    if (owns) erase(stack, entry - 1);
+    if (tracepoint.ready()) tracepoint.out_of_step(below);
 }
 
 }  // namespace
+
+bool must_tell_state(const StackEntry& parent) noexcept {
+    const ContextBlock* block = parent.block;
+    if (block == nullptr || parent.root != 0 || !block->has_remote || block->trace_state.empty()) {
+        return false;
+    }
+    return parent.kind != EntryKind::kSpan || (parent.flags & (kEntryLost | kEntryStateLost)) != 0;
+}
+
+std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
+                           std::uint64_t for_key) noexcept {
+    const ContextBlock* block = parent.block;
+    std::uint8_t flags = 0;
+    if (must_tell_state(parent)) {
+        const std::size_t bytes = 8 + ((block->trace_state.size() + 7) & ~std::size_t{7});
+        if (!tracepoint.room(bytes + 16) ||
+            !put_text(tracepoint, SPANRING_REC_TRACESTATE, 0, block->trace_state, for_key)) {
+            tracepoint.lost(Loss::kDetail);
+            flags = kEntryStateLost | kEntryGated;
+        }
+    }
+    if (block == nullptr ||
+        (parent.kind != EntryKind::kRemote && parent.kind != EntryKind::kNone)) {
+        return flags;
+    }
+    for (const char* key : {"request.id", "user.id"}) {
+        const std::string* id = block->find(key);
+        if (id == nullptr) continue;
+        const NameRef name{Key(key)};
+        const std::uint32_t number = tracepoint.number_of(name);
+        const AttributeValue value(*id);
+        if (!tracepoint.room(attribute_bytes(tracepoint, name, number, value) + 16) ||
+            !put_attribute(tracepoint, name, number, value, SPANRING_TARGET_SPAN, for_key)) {
+            tracepoint.lost(Loss::kDetail);
+        }
+    }
+    return flags;
+}
 
 void begin_slow(SpanState& span, NameRef name, const SpanOptions* options) noexcept {
     begin_any(span, name, options, false);
@@ -225,8 +253,8 @@ void end_slow(SpanState& span) noexcept {
         if (!lost) count_signal_loss(tracepoint.writer(), Loss::kEnd);
         return;
     }
-    // Another instance's span (this is a forked child, or the segment was replaced): not ours.
-    if (!tracepoint.owns_stack() || epoch != tracepoint.process().epoch) return;
+    if (!tracepoint.owns_stack()) return;
+    if (epoch != tracepoint.process().epoch) return end_replaced(tracepoint, key, epoch, lost);
     if (!tracepoint.ready()) {
         // The thread that ends it has no slot yet.
         if (!tracepoint.take_slot_now()) return;

@@ -13,7 +13,14 @@ struct Target {
 
 /// Returns false if nothing of this span is recorded.
 bool target_of(Tracepoint& tracepoint, SpanState& span, Target* target) noexcept {
-    if (span.epoch != tracepoint.process().epoch || (span.bits & kStateLost) != 0) return false;
+    if ((span.bits & kStateLost) != 0) return false;
+    if (span.epoch != tracepoint.process().epoch) {
+        // Of a replaced segment, stored as it was; a forked child's inherited one is not ours.
+        if (span.epoch >= tracepoint.process().own_epoch) {
+            tracepoint.lost(Loss::kDetail, LossReason::kNoMemory);
+        }
+        return false;
+    }
     if ((span.bits & kStateAsync) == 0) {
         if (StackEntry* entry = find_span(tracepoint.stack(), span.key)) {
             *target = {entry == tracepoint.stack().top ? 0 : span.key, &entry->detail_bytes};
@@ -94,8 +101,7 @@ void write_instant(Tracepoint& tracepoint, NameRef name,
     if (!tracepoint.room(own + rest) || !tracepoint.next_page(own)) {
         tracepoint.lost(Loss::kSpan);
         ++writer.next_key;
-        tracepoint.out_of_step();
-        return;
+        return tracepoint.out_of_step(depth_of(tracepoint.stack()));
     }
     tracepoint.time_base_if_needed();
     const std::uint64_t now = shm::ticks(writer.clock_kind);
@@ -107,20 +113,20 @@ void write_instant(Tracepoint& tracepoint, NameRef name,
     const bool pushed =
         push(tracepoint.stack(), {key, parent.kind == EntryKind::kNone ? key : parent.root,
                                   parent.block, 0, EntryKind::kSpan, 0, 0});
+    put_inherited(tracepoint, parent, 0);
     for (const Attribute& attribute : attributes) {
         const NameRef key_name(attribute.key);
         if (!put_attribute(tracepoint, key_name, tracepoint.number_of(key_name), attribute.value,
                            SPANRING_TARGET_SPAN, 0)) {
             tracepoint.lost(Loss::kDetail);
-            break;
         }
     }
-    const bool room = tracepoint.next_page(24);
+    const bool room = tracepoint.room(24);
     if (room) tracepoint.timed_at(SPANRING_REC_END, static_cast<std::uint32_t>(key), now);
     if (pushed) --tracepoint.stack().top;
     if (!room) {
         tracepoint.lost(Loss::kEnd);
-        tracepoint.out_of_step();
+        tracepoint.out_of_step(depth_of(tracepoint.stack()));
     }
 }
 
@@ -201,7 +207,10 @@ void current_event_slow(NameRef name, std::span<const Attribute> attributes) noe
     if (tracepoint.state() == Tracepoint::State::kSignal) {
         return stash_event(tracepoint.writer(), name, attributes, nullptr);
     }
-    if (!tracepoint.ready()) return;
+    if (!tracepoint.ready()) {
+        if (is_context(*tracepoint.stack().top)) tracepoint.lost_without_segment();
+        return;
+    }
     Target target;
     std::uint32_t scratch = 0;
     if (!current_target(tracepoint, &target, &scratch)) {
@@ -224,6 +233,7 @@ void link_slow(SpanState& span, const Context& context,
     const ContextBlock* block = entry.kind == EntryKind::kRemote ? entry.block : nullptr;
     const std::size_t state = block != nullptr ? block->trace_state.size() + 16 : 0;
     const std::size_t bytes = 32 + state + attributes_bytes(tracepoint, attributes);
+    const std::size_t own = attach_bytes(entry);
     const bool link = entry.kind == EntryKind::kLocal || block != nullptr;
     if (link && charge(tracepoint, target, bytes)) {
         bool good = tracepoint.room(bytes + 16) && tracepoint.next_page(48);
@@ -231,8 +241,7 @@ void link_slow(SpanState& span, const Context& context,
             put_for(tracepoint, target.for_key);
             // A link has the form of the attached context that it points to.
             put_attach(tracepoint.writer(), entry);
-            tracepoint.retype(block != nullptr ? 32 : 24,
-                              block != nullptr ? SPANRING_REC_LINK : SPANRING_REC_LINK_LOCAL);
+            tracepoint.retype(own, own == 32 ? SPANRING_REC_LINK : SPANRING_REC_LINK_LOCAL);
             if (block != nullptr && !block->trace_state.empty()) {
                 good = put_text(tracepoint, SPANRING_REC_TRACESTATE | SPANRING_TARGET_ITEM, 0,
                                 block->trace_state, 0);

@@ -14,11 +14,44 @@ constexpr std::size_t kDepthMax = 60000;
 /// Entries of a snapshot at most; between the outermost and the innermost ones it is cut.
 constexpr std::size_t kSnapshotMax = 64;
 
-std::size_t depth_of(const ThreadState& state) noexcept {
-    return static_cast<std::size_t>(state.top - state.base);
+/// What stands above its `depth` outermost entries is not what the reader was told last.
+void changed_above(ThreadState& state, std::size_t depth) noexcept {
+    if (depth < state.known_depth) state.known_depth = static_cast<std::uint32_t>(depth);
+}
+
+SpanId span_id_of(const Writer& writer, std::uint64_t key) noexcept {
+    const Process* p = process();
+    const KnownInstance* instance = p != nullptr ? instance_of(*p, writer.epoch) : nullptr;
+    return instance != nullptr ? derive_span_id(instance->span_key, SpanKey{key}) : SpanId{};
+}
+
+/// Whether this is a span of this instance in a trace that began elsewhere.
+bool is_foreign(const StackEntry& entry) noexcept {
+    return entry.root == 0 && entry.block != nullptr;
+}
+
+void put_open(Writer& writer, const StackEntry& entry) noexcept {
+    Writer* w = &writer;
+    const std::uint32_t id = entry.flags & (kEntryLost | kEntryShared);
+    if (!is_foreign(entry)) {
+        put(w, spanring_record_head(SPANRING_REC_OPEN, id, 0));
+        put(w, SpanKey{entry.key}.ordinal());
+        put(w, entry.root);
+        return;
+    }
+    const ContextBlock& block = *entry.block;
+    put(w, spanring_record_head(SPANRING_REC_OPEN_FOREIGN,
+                                id | (block.trace_64 ? SPANRING_OPEN_TRACE_64 : 0), block.flags));
+    put(w, SpanKey{entry.key}.ordinal());
+    std::memcpy(w->cursor, block.trace.bytes.data(), 16);
+    w->cursor += 16;
 }
 
 }  // namespace
+
+std::size_t depth_of(const ThreadState& state) noexcept {
+    return static_cast<std::size_t>(state.top - state.base);
+}
 
 bool is_context(const StackEntry& entry) noexcept {
     return entry.kind != EntryKind::kSpan;
@@ -59,6 +92,7 @@ bool push(ThreadState& state, const StackEntry& entry) noexcept {
 }
 
 void erase(ThreadState& state, StackEntry* at) noexcept {
+    changed_above(state, static_cast<std::size_t>(at - state.base) - 1);
     if (is_context(*at)) release(at->block);
     std::memmove(at, at + 1, static_cast<std::size_t>(state.top - at) * sizeof(StackEntry));
     --state.top;
@@ -67,6 +101,7 @@ void erase(ThreadState& state, StackEntry* at) noexcept {
 void pop_context(ThreadState& state) noexcept {
     while (state.top != state.base) {
         const StackEntry popped = *state.top--;
+        changed_above(state, depth_of(state));
         if (!is_context(popped)) continue;
         release(popped.block);
         return;
@@ -80,6 +115,16 @@ StackEntry* find_span(ThreadState& state, std::uint64_t key) noexcept {
     return nullptr;
 }
 
+StackEntry* find_replaced(ThreadState& state, std::uint64_t key, std::uint32_t epoch) noexcept {
+    for (StackEntry* entry = state.top; entry != state.base; --entry) {
+        if (entry->kind == EntryKind::kRemote && entry->key == key &&
+            entry->epoch == static_cast<std::uint16_t>(epoch)) {
+            return entry;
+        }
+    }
+    return nullptr;
+}
+
 StackEntry entry_of(Process& process, const Context& context) noexcept {
     StackEntry entry{};
     ContextBlock* block = ContextAccess::block(context);
@@ -89,6 +134,7 @@ StackEntry entry_of(Process& process, const Context& context) noexcept {
             entry.key = ContextAccess::key(context);
             entry.root = ContextAccess::root(context);
             entry.block = retain(block);
+            if (is_foreign(entry) && !block->trace_state.empty()) entry.flags = kEntryGated;
             return entry;
         }
         entry.block = remote_block_of(ContextAccess::key(context), ContextAccess::root(context),
@@ -115,68 +161,81 @@ void init_thread(Process& process, ThreadState& state) noexcept {
     if (!push(state, entry)) release(entry.block);
 }
 
-void collapse_stack(Process& process, ThreadState& state) noexcept {
-    const StackEntry top = *state.top;
-    ContextBlock* block = nullptr;
-    if (top.kind == EntryKind::kSpan || top.kind == EntryKind::kLocal) {
-        block = remote_block_of(top.key, top.root, top.block, state.epoch);
-    } else {
-        block = retain(top.block);
+void leave_instance(Process& process, ThreadState& state, bool forked) noexcept {
+    StackEntry* kept = state.base;
+    for (StackEntry* at = state.base + 1; at <= state.top; ++at) {
+        StackEntry entry = *at;
+        if (entry.kind == EntryKind::kSpan || entry.kind == EntryKind::kLocal) {
+            ContextBlock* block = remote_block_of(entry.key, entry.root, entry.block, state.epoch);
+            StackEntry told = entry_of(process, ContextAccess::of_block(block));
+            if (is_context(entry)) release(entry.block);
+            told.detail_bytes = is_context(entry) ? entry.detail_bytes : 0;
+            if (!is_context(entry) && !forked) {
+                told.key = entry.key;
+                told.epoch = static_cast<std::uint16_t>(state.epoch);
+                told.flags |= entry.flags & (kEntryOwnsContext | kEntryLost);
+            }
+            entry = told;
+        }
+        // What nobody can end any more is needed only as far as it is the parent of something.
+        const bool endless = kept != state.base && forked && kept->detail_bytes == 0;
+        if (endless && entry.detail_bytes == 0) {
+            release(kept->block);
+            *kept = entry;
+        } else {
+            *++kept = entry;
+        }
     }
-    const bool had_context = state.top != state.base;
-    while (state.top != state.base) {
-        if (is_context(*state.top)) release(state.top->block);
-        --state.top;
-    }
-    if (!had_context) return;
-    const StackEntry entry = entry_of(process, ContextAccess::of_block(block));
-    // There is room: the stack is empty.
-    *++state.top = entry;
+    state.top = kept;
+    changed_above(state, 0);
 }
 
 std::size_t attach_bytes(const StackEntry& entry) noexcept {
-    if (entry.kind == EntryKind::kLocal) return 24;
+    if (entry.kind == EntryKind::kLocal) return is_foreign(entry) ? 32 : 24;
     return entry.kind == EntryKind::kRemote ? 32 : 8;
 }
 
 void put_attach(Writer& writer, const StackEntry& entry) noexcept {
     Writer* w = &writer;
-    if (entry.kind == EntryKind::kLocal) {
+    if (entry.kind == EntryKind::kLocal && !is_foreign(entry)) {
         put(w, spanring_record_head(SPANRING_REC_ATTACH_LOCAL, 0, 0));
         put(w, entry.key);
         put(w, entry.root);
-    } else if (entry.kind == EntryKind::kRemote) {
+    } else if (entry.kind != EntryKind::kNone) {
         const ContextBlock& block = *entry.block;
+        const SpanId span =
+            entry.kind == EntryKind::kLocal ? span_id_of(writer, entry.key) : block.span;
         put(w, spanring_record_head(SPANRING_REC_ATTACH_REMOTE,
                                     block.trace_64 ? SPANRING_REMOTE_TRACE_64 : 0, block.flags));
         std::memcpy(w->cursor, block.trace.bytes.data(), 16);
-        std::memcpy(w->cursor + 16, block.span.bytes.data(), 8);
+        std::memcpy(w->cursor + 16, span.bytes.data(), 8);
         w->cursor += 24;
     } else {
         put(w, spanring_record_head(SPANRING_REC_ATTACH_NONE, 0, 0));
     }
 }
 
-void put_snapshot(Writer& writer, const ThreadState& state, std::size_t limit) noexcept {
+bool put_snapshot(Writer& writer, ThreadState& state, std::size_t limit) noexcept {
     const std::size_t depth = depth_of(state);
-    if (depth == 0) return;
+    if (depth == 0) return true;
     std::size_t most = (limit - 8) / 32;  // the largest entry
     if (most > kSnapshotMax) most = kSnapshotMax;
-    const std::size_t count = depth < most ? depth : most;
+    std::size_t first = depth > most ? depth - most : 0;
+    const std::size_t known = writer.resync != 0 ? state.known_depth : depth;
+    if (known < first) first = known;
+    const std::size_t count = depth - first < most ? depth - first : most;
     Writer* w = &writer;
     put(w, spanring_record_head(SPANRING_REC_SNAPSHOT, static_cast<std::uint32_t>(count),
-                                static_cast<std::uint32_t>(depth)));
-    for (std::size_t i = 0; i < count; ++i) {
-        const StackEntry& entry =
-            i == 0 ? state.base[1] : state.top[-(std::ptrdiff_t)(count - 1 - i)];
-        if (is_context(entry)) {
+                                static_cast<std::uint32_t>(depth | first << 16)));
+    for (std::size_t i = first + 1; i <= first + count; ++i) {
+        const StackEntry& entry = state.base[i];
+        if (is_context(entry))
             put_attach(writer, entry);
-            continue;
-        }
-        put(w,
-            spanring_record_head(SPANRING_REC_OPEN, entry.flags & (kEntryLost | kEntryShared), 0));
-        put(w, SpanKey{entry.key}.ordinal());
+        else
+            put_open(writer, entry);
     }
+    state.known_depth = static_cast<std::uint32_t>(first + count);
+    return first + count == depth;
 }
 
 }  // namespace spanring::detail

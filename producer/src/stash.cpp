@@ -95,7 +95,7 @@ void write_end(Tracepoint& tracepoint, Open& open, std::uint64_t ticks) noexcept
     if (StackEntry* entry = find_span(tracepoint.stack(), key)) erase(tracepoint.stack(), entry);
     if (!room) {
         tracepoint.lost(Loss::kEnd);
-        tracepoint.out_of_step();
+        tracepoint.out_of_step(depth_of(tracepoint.stack()));
     }
 }
 

@@ -13,6 +13,10 @@ namespace {
 /// Inline names are cut to this, or to a quarter of a page's records.
 constexpr std::size_t kInlineNameMax = 4096;
 
+/// What a record that must not be cut may leave unused at the end of a page, beside its name (a
+/// quarter of the page's records): FOR, TIME_BASE, and the front of a link or value.
+constexpr std::size_t kLeftUnused = 16 + 16 + 40;
+
 /// Takes a slot of the current segment.
 bool take_slot(Process& process, Writer& writer) noexcept {
     shm::SegmentWriter& segment = process.wiped->segment;
@@ -28,6 +32,10 @@ bool take_slot(Process& process, Writer& writer) noexcept {
     writer.clock_kind = segment.clock_kind();
     writer.epoch = process.epoch;
     writer.slot = slot;
+    // The reader knows nothing of this thread.
+    ThreadState& state = *state_of(&writer);
+    writer.resync = state.top != state.base ? 1 : 0;
+    state.known_depth = 0;
     return true;
 }
 
@@ -88,7 +96,7 @@ bool Tracepoint::settle_instance(bool start_segment) noexcept {
     }
     ThreadState& stack = *state_of(writer_);
     if (stack.epoch != p.epoch) {
-        if (stack.epoch != 0) collapse_stack(p, stack);
+        if (stack.epoch != 0) leave_instance(p, stack, false);
         stack.epoch = p.epoch;
     }
     if (writer_->epoch != p.epoch || writer_->slot == nullptr) {
@@ -147,9 +155,10 @@ bool Tracepoint::room(std::size_t bytes) noexcept {
     if (bytes <= left()) return true;
     if (bytes <= page_room()) return turn_page(*process_, *writer_, bytes, reason_);
     // Larger than a page. Whoever may wait does so page by page; else all pages first, so that it
-    // is written whole or not at all. 64: what a record's end may leave unused of a page.
+    // is written whole or not at all. The pages of the stack's snapshot come before.
     if (process_->policy != SPANRING_POLICY_BLOCK) {
-        const std::size_t pages = bytes / (page_room() - 64) + 1;
+        if (writer_->resync != 0 && !turn_page(*process_, *writer_, 0, reason_)) return false;
+        const std::size_t pages = bytes / (page_room() - page_room() / 4 - kLeftUnused) + 1;
         if (!claim_ahead(*process_, *writer_, pages, reason_)) return false;
     }
     return turn_page(*process_, *writer_, page_room(), reason_);
@@ -180,9 +189,19 @@ void Tracepoint::lost(Loss kind, LossReason reason) noexcept {
                      __ATOMIC_RELAXED);
 }
 
-void Tracepoint::out_of_step() noexcept {
+void Tracepoint::lost_without_segment() noexcept {
+    if (!entered_ || process_->control == nullptr || !enabled(load_flags())) return;
+    if ((stack().top->flags & kEntrySuppressed) != 0) return;
+    lost(Loss::kSpan, LossReason::kNoMemory);
+}
+
+void Tracepoint::out_of_step(std::size_t known) noexcept {
     publish();
     seal_page(*process_, *writer_);
+    ThreadState& state = stack();
+    if (writer_->resync == 0 || known < state.known_depth) {
+        state.known_depth = static_cast<std::uint32_t>(known);
+    }
     writer_->resync = 1;
     // relaxed: see install() in page.cpp.
     __atomic_store_n(&writer_->slot->next_ordinal, SpanKey{writer_->next_key}.ordinal(),

@@ -42,8 +42,12 @@ public:
     /// Counts a loss for the reason of the last failed `room`, or for `reason`.
     void lost(Loss kind) noexcept { lost(kind, reason_); }
     void lost(Loss kind, LossReason reason) noexcept;
-    /// A record that changes the stack was not written: the next page must say what is true.
-    void out_of_step() noexcept;
+    /// Counts a span that could not be begun because tracing is enabled, but there is no segment or
+    /// no slot in it; nothing, if it would not have been recorded anyway.
+    void lost_without_segment() noexcept;
+    /// A record that changes the stack above its `known` outermost entries was not written: the
+    /// next page must say what is true.
+    void out_of_step(std::size_t known) noexcept;
 
     // ---- records; room must have been made ----
     void word(std::uint64_t value) noexcept { put(writer_, value); }
@@ -139,14 +143,18 @@ bool settle_orphans(Process& process) noexcept;
 /// Makes room for one more entry. Returns false at the depth limit or without memory.
 bool grow_stack(ThreadState& state) noexcept;
 void init_stack(ThreadState& state) noexcept;
-/// The stack of an older instance becomes one remote context.
-void collapse_stack(Process& process, ThreadState& state) noexcept;
+/// The stack of an older instance becomes remote contexts: scopes still find theirs. Those of a
+/// forked child's inherited spans end with nothing; those of a replaced segment's with their spans.
+void leave_instance(Process& process, ThreadState& state, bool forked) noexcept;
+std::size_t depth_of(const ThreadState& state) noexcept;
 /// Pushes a context; takes the entry's block reference over.
 bool push(ThreadState& state, const StackEntry& entry) noexcept;
 /// Takes the entry at `at` out.
 void erase(ThreadState& state, StackEntry* at) noexcept;
 /// Pops to and including the nearest context.
 void pop_context(ThreadState& state) noexcept;
+/// Returns the entry that was a span of a segment that has been replaced, or null.
+StackEntry* find_replaced(ThreadState& state, std::uint64_t key, std::uint32_t epoch) noexcept;
 /// Returns the entry of an open span of this thread, or null.
 StackEntry* find_span(ThreadState& state, std::uint64_t key) noexcept;
 /// An entry for a context (kLocal, kRemote or kNone) with a block reference of its own.
@@ -154,8 +162,9 @@ StackEntry entry_of(Process& process, const Context& context) noexcept;
 /// Bytes of the ATTACH record of an entry.
 std::size_t attach_bytes(const StackEntry& entry) noexcept;
 void put_attach(Writer& writer, const StackEntry& entry) noexcept;
-/// Bytes of the SNAPSHOT of this stack in a page with `limit` bytes to spare.
-void put_snapshot(Writer& writer, const ThreadState& state, std::size_t limit) noexcept;
+/// The SNAPSHOT of this stack, in `limit` bytes at most. Returns false if the reader must be told
+/// more of it, in the next page.
+bool put_snapshot(Writer& writer, ThreadState& state, std::size_t limit) noexcept;
 bool is_context(const StackEntry& entry) noexcept;
 
 // ---- stash.cpp ----
@@ -168,6 +177,16 @@ void stash_attribute(Writer& writer, NameRef key, const AttributeValue& value,
 void count_signal_loss(Writer& writer, Loss kind) noexcept;
 /// Writes the stash out; inside a Tracepoint that is ready.
 void write_stash(Tracepoint& tracepoint) noexcept;
+
+// ---- span_begin.cpp ----
+
+/// Whether the reader does not know the tracestate of this parent's trace: spans below must say it.
+bool must_tell_state(const StackEntry& parent) noexcept;
+/// What a span below `parent` says of it: its tracestate, and, if it is the first one of this
+/// process below that context, request id and user id. Losses are counted as details; returns
+/// kEntryStateLost if the tracestate is one of them, else 0.
+std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
+                           std::uint64_t for_key) noexcept;
 
 // ---- values.cpp ----
 /// Bytes of the attribute's record, padding included, without NAME.

@@ -126,7 +126,9 @@ private:
             auto& [generation, bytes] = s.fed[page.page];
             const bool fresh = generation != page.generation;
             const std::uint32_t from = fresh ? SPANRING_PAGE_DATA : bytes;
+            if (page.committed == from && page.state != SPANRING_PAGE_FULL) continue;
             std::vector<std::byte> copy(page.committed - from);
+            copy.reserve(1);  // never null, also for a page that only became full
             ASSERT_TRUE(s.reader->copy_bytes(page.page, from, page.committed, copy.data()).ok());
             const auto fed = s.assembler->feed(
                 {page.stream, page.sequence, page.base_ticks, page.first_ordinal, fresh, copy},

@@ -37,16 +37,18 @@ inline constexpr std::uint8_t kEntryOwnsContext = 0x4;
 inline constexpr std::uint8_t kEntryGated = 0x8;
 /// Not sampled: nothing below is recorded.
 inline constexpr std::uint8_t kEntrySuppressed = 0x10;
+/// The reader does not know the span's tracestate: it was lost. Its children say theirs.
+inline constexpr std::uint8_t kEntryStateLost = 0x20;
 
 /// An open span or an attached context. The first entry of a stack is always a kNone sentinel.
 struct StackEntry {
-    std::uint64_t key;    ///< of the span; kRemote, kNone: 0
+    std::uint64_t key;    ///< of the span; kNone: 0; kRemote: 0, or of a span of a replaced segment
     std::uint64_t root;   ///< key of the trace's first span; 0: the trace is foreign
     ContextBlock* block;  ///< foreign ids, tracestate, baggage in force; owned by contexts only
     std::uint32_t detail_bytes;  ///< of the span so far; contexts: serial number of the Scope
     EntryKind kind;
     std::uint8_t flags;
-    std::uint16_t reserved;
+    std::uint16_t epoch;  ///< kRemote with a key: low bits of the instance that the span was of
 };
 
 inline constexpr std::size_t kStackInline = 120;
@@ -62,6 +64,8 @@ struct ThreadState {
     std::uint64_t* lost_ends;  ///< keys of async spans whose lost ends are still to be told
     std::uint32_t lost_ends_count;
     std::uint32_t lost_ends_capacity;
+    std::uint32_t known_depth;  ///< while out of step: outermost entries that the reader has right
+    std::uint32_t reserved;
     StackEntry stack[kStackInline];
 };
 
