@@ -32,7 +32,6 @@ Assembler::Impl::Impl(const codec::Instance& instance, const TickClock& clock,
       strings_(strings),
       limits_(limits),
       detached_(seed_of(instance)),
-      foreign_(seed_of(instance)),
       trace_states_(1) {}
 
 void Assembler::Impl::set_resource(std::span<const std::byte> records) {
@@ -113,7 +112,7 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
         case SPANRING_REC_ATTACH_LOCAL:
         case SPANRING_REC_ATTACH_REMOTE:
         case SPANRING_REC_ATTACH_NONE: return attach(s, r);
-        case SPANRING_REC_DETACH: return detach(s);
+        case SPANRING_REC_DETACH: return detach(s, r);
         case SPANRING_REC_NAME: return name(s, r);
         case SPANRING_REC_CONTINUE: return continuation(s, r);
         case SPANRING_REC_LOST_END:
@@ -123,7 +122,9 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
         case SPANRING_REC_IMPORT_END: return import_end(page);
         case SPANRING_REC_IMPORT_ABORT: drop_import(s); return true;
         case SPANRING_REC_SNAPSHOT:
-        case SPANRING_REC_OPEN: return malformed("a snapshot that is not at a page's begin");
+        case SPANRING_REC_OPEN:
+        case SPANRING_REC_OPEN_FOREIGN:
+            return malformed("a snapshot that is not at a page's begin");
         default: return malformed("an unknown record");
     }
 }
@@ -241,7 +242,7 @@ bool Assembler::Impl::end(Page& page, const Record& r, bool shared) {
     bool good = true;
     if (open.entry == Open::Kind::kLost) {
         --open_count_;
-    } else if (shared || must_wait(open)) {
+    } else if (shared) {
         const SpanKey key = open.key;
         Open& moved = detach_span(open);
         moved.flags |= Open::kPendingEnd;
@@ -261,15 +262,8 @@ Open Assembler::Impl::context_of(const Stream& stream, const Record& r) {
         context.key = SpanKey{r.word(0)};
         context.parent = context.key.value;
         context.flags = Open::kParentNative;
-        const std::uint64_t root = r.word(1);
-        if (root != 0) {
-            context.trace = {
-                .high = instance_.id.number(), .low = root, .row_flags = RowFlag::kNativeTrace};
-        } else {
-            context.trace = {
-                .low = context.key.value, .row_flags = RowFlag::kNativeTrace, .unresolved = true};
-            resolve(context.trace);
-        }
+        context.trace = {
+            .high = instance_.id.number(), .low = r.word(1), .row_flags = RowFlag::kNativeTrace};
     } else if (r.kind == SPANRING_REC_ATTACH_REMOTE) {
         context.trace.high = raw_word(r.body);
         context.trace.low = raw_word(r.body + 8);
@@ -285,7 +279,15 @@ bool Assembler::Impl::attach(Stream& stream, const Record& r) {
     return push(stream, context);
 }
 
-bool Assembler::Impl::detach(Stream& stream) {
+bool Assembler::Impl::detach(Stream& stream, const Record& r) {
+    if ((r.low & SPANRING_DETACH_BELOW) != 0) {
+        const std::size_t index = index_to_end(stream, r.id);
+        if (index == stream.stack.size() || index == 0) return true;
+        if (stream.stack[index - 1].entry != Open::Kind::kContext) return true;
+        --open_count_;
+        stream.stack.erase(stream.stack.begin() + static_cast<std::ptrdiff_t>(index - 1));
+        return true;
+    }
     std::size_t at = stream.stack.size();
     while (at > 0 && stream.stack[at - 1].entry != Open::Kind::kContext) --at;
     if (at == 0) return true;  // its attach was lost with the page that held it

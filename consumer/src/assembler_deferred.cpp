@@ -1,18 +1,10 @@
 // Operations that are held back for a turn, because another thread's records that happened before
-// may not have been drained yet; and traces that only another span can tell.
+// may not have been drained yet.
 #include <algorithm>
 
 #include "assembler_impl.hpp"
 
 namespace spanring::consumer {
-namespace {
-
-/// A chain of contexts whose traces are all unknown yet; each is a hand-over between threads within
-/// one turn.
-constexpr int kResolveStepsMax = 8;
-
-}  // namespace
-
 Deferred& Assembler::Impl::defer(Deferred::What what, SpanKey key, std::int64_t mono_ns) {
     Deferred op;
     op.key = key;
@@ -28,82 +20,6 @@ Open& Assembler::Impl::detach_span(const Open& open) {
     moved.flags |= Open::kDetached | Open::kDirty;
     changed_detached_.push_back(open.key);
     return moved;
-}
-
-bool Assembler::Impl::foreign_of(SpanKey key, TraceRef* trace) {
-    if (const Open* open = find(key)) {
-        *trace = open->trace;
-        if (trace->trace_state == 0 && open->has(Open::kStateInside)) {
-            trace->trace_state = trace_state_number(pool_[open->details]);
-        }
-        return true;
-    }
-    if (const TraceRef* known = foreign_.find(key.value); key.value != 0 && known != nullptr) {
-        *trace = *known;
-        return true;
-    }
-    return false;
-}
-
-bool Assembler::Impl::resolve(TraceRef& trace) {
-    for (int step = 0; trace.unresolved && step < kResolveStepsMax; ++step) {
-        TraceRef found;
-        if (!foreign_of(SpanKey{trace.low}, &found)) return false;
-        if (found.unresolved && found.low == trace.low) return false;
-        trace = found;
-    }
-    return !trace.unresolved;
-}
-
-bool Assembler::Impl::resolve(Open& open) {
-    if (!open.trace.unresolved) return true;
-    if (!resolve(open.trace)) return false;
-    // The flags of the remote parent came with the trace, unless the span has its own.
-    if (open.w3c_flags == 0) open.w3c_flags = open.trace.w3c_flags;
-    return true;
-}
-
-void Assembler::Impl::settle(Open& open) {
-    if (!resolve(open)) settle(open.trace);
-}
-
-// The last word on a trace: what nobody can tell any more is a trace that begins with that span.
-void Assembler::Impl::settle(TraceRef& trace) {
-    if (!trace.unresolved || resolve(trace)) return;
-    trace.unresolved = false;
-    trace.high = instance_.id.number();
-    trace.row_flags = codec::RowFlag::kNativeTrace;
-}
-
-// Whether the row cannot be written yet, because it needs the trace of a span not seen so far.
-bool Assembler::Impl::must_wait(Open& open) {
-    if (!resolve(open)) return true;
-    if (!open.has(Open::kForeignLink)) return false;
-    const auto& details = pool_[open.details];
-    const std::byte* at = details.data();
-    const std::byte* const end_at = at + details.size();
-    Record r;
-    while (at != end_at && read_record(at, end_at, &r)) {
-        at += r.bytes;
-        if (r.kind != SPANRING_REC_LINK_LOCAL || r.word(1) != 0) continue;
-        TraceRef trace{.low = r.word(0), .unresolved = true};
-        if (!resolve(trace)) return true;
-    }
-    return false;
-}
-
-void Assembler::Impl::remember_foreign(const Open& open) {
-    if ((open.trace.row_flags & codec::RowFlag::kNativeTrace) != 0) return;
-    TraceRef trace = open.trace;
-    if (trace.trace_state == 0 && open.has(Open::kStateInside)) {
-        trace.trace_state = trace_state_number(pool_[open.details]);
-    }
-    if (foreign_.find(open.key.value) == nullptr) foreign_order_.push_back(open.key);
-    foreign_.insert(open.key.value, trace);
-    if (foreign_order_.size() > limits_.foreign_traces_max) {
-        foreign_.erase(foreign_order_.front().value);
-        foreign_order_.pop_front();
-    }
 }
 
 bool Assembler::Impl::apply(Deferred& op, RowSink& sink) {
@@ -124,8 +40,6 @@ bool Assembler::Impl::apply(Deferred& op, RowSink& sink) {
         ++open_count_;
         stream_of(op.key.stream());
     }
-    settle(ended);
-    remember_foreign(ended);
     if (op.what == Deferred::What::kLostEnd) {
         ++counts.spans_end_lost;
         return finish(ended, 0, codec::RowFlag::kEndLost, sink);
@@ -162,7 +76,6 @@ void Assembler::Impl::close(RowSink& sink) {
         for (Open& open : stream.stack) {
             if (open.entry != Open::Kind::kSpan) continue;
             ++counts.spans_unfinished;
-            settle(open);
             (void)finish(open, 0, codec::RowFlag::kUnfinished, sink);
         }
         stream.stack.clear();
@@ -170,7 +83,6 @@ void Assembler::Impl::close(RowSink& sink) {
     }
     detached_.for_each([&](Open& open) {
         ++counts.spans_unfinished;
-        settle(open);
         (void)finish(open, 0, codec::RowFlag::kUnfinished, sink);
     });
     detached_.clear();

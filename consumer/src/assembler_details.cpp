@@ -133,8 +133,6 @@ bool Assembler::Impl::apply_detail(Open& open, const Record& r, Stream* stream, 
             open.flags |= Open::kStateInside;
             return append(open, r, stream, where);
         case SPANRING_REC_LINK_LOCAL:
-            if (r.word(1) == 0) open.flags |= Open::kForeignLink;
-            return append(open, r, stream, where);
         case SPANRING_REC_LINK:
         case SPANRING_REC_EVENT_AT:
         case SPANRING_REC_DROPPED: return append(open, r, stream, where);

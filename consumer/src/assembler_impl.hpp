@@ -1,10 +1,9 @@
 // The assembler's inside. Split over files by subject: assembler.cpp (records of structure),
 // assembler_stack.cpp (snapshots, look-up), assembler_details.cpp (details, items, continuation),
-// assembler_deferred.cpp (operations held back, traces that are known later), assembler_rows.cpp
+// assembler_deferred.cpp (operations held back), assembler_rows.cpp
 // (rows of batches), assembler_state.cpp (carry-over between consumers).
 #pragma once
 
-#include <deque>
 #include <string>
 #include <unordered_map>
 
@@ -62,7 +61,7 @@ private:
     [[nodiscard]] static std::size_t index_to_end(const Stream& stream,
                                                   std::uint32_t low_ordinal) noexcept;
     bool attach(Stream& stream, const Record& r);
-    bool detach(Stream& stream);
+    bool detach(Stream& stream, const Record& r);
     bool event(Page& page, const Record& r);
     bool import_begin(Page& page, const Record& r);
     bool import_end(Page& page);
@@ -82,12 +81,15 @@ private:
     bool begin_page(Page& page, const PageBytes& bytes, const std::byte*& at,
                     const std::byte* end_at);
     bool snapshot(Page& page, const Record& first, const std::byte*& at, const std::byte* end_at);
+    [[nodiscard]] TraceRef trace_of_entry(const Record& r) const noexcept;
+    [[nodiscard]] static Open unknown_context(const Stream& stream);
     bool named_by_snapshot(Page& page, const Record& r, std::size_t& old_at,
                            std::vector<Open>& old);
     bool drop_unnamed(std::vector<Open>& old, std::size_t from, std::size_t to, RowSink& sink);
     [[nodiscard]] Open* find(SpanKey key) noexcept;
     [[nodiscard]] static std::size_t find_on_stack(const std::vector<Open>& stack,
-                                                   std::uint64_t ordinal) noexcept;
+                                                   std::uint64_t ordinal,
+                                                   std::size_t from = 0) noexcept;
 
     // assembler_details.cpp
     bool detail(Page& page, const Record& r);
@@ -112,13 +114,6 @@ private:
     bool apply(Deferred& op, RowSink& sink);
     bool apply_all(std::vector<Deferred>& ops, RowSink& sink);
     Open& detach_span(const Open& open);
-    bool resolve(TraceRef& trace);
-    bool resolve(Open& open);
-    void settle(TraceRef& trace);
-    void settle(Open& open);
-    [[nodiscard]] bool must_wait(Open& open);
-    void remember_foreign(const Open& open);
-    [[nodiscard]] bool foreign_of(SpanKey key, TraceRef* trace);
 
     // assembler_rows.cpp
     bool finish(Open& open, std::int64_t duration_ns, std::uint32_t row_flags, RowSink& sink);
@@ -172,8 +167,6 @@ private:
     std::vector<Deferred> ripe_;   ///< seen in the turn before: due at the end of this one
     std::uint64_t next_serial_{1};
 
-    FlatMap<TraceRef> foreign_;
-    std::deque<SpanKey> foreign_order_;
     std::vector<std::string> trace_states_;
     std::unordered_map<std::string, std::uint32_t> trace_state_numbers_;
 

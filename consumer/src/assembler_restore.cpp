@@ -24,7 +24,6 @@ TraceRef Assembler::Impl::read_trace(BytesReader& in) {
     trace.low = in.word();
     trace.row_flags = static_cast<std::uint32_t>(in.number());
     trace.w3c_flags = static_cast<std::uint16_t>(in.number());
-    trace.unresolved = in.number() != 0;
     const auto state = in.bytes();
     if (!state.empty()) {
         scratch_.clear();
@@ -50,10 +49,6 @@ Open Assembler::Impl::open_of_row(const codec::Batch& batch, const codec::Row& r
                   .low = row.trace_low,
                   .row_flags = row.flags & (RowFlag::kNativeTrace | RowFlag::kTraceId64),
                   .w3c_flags = row.trace_flags};
-    if (open.trace.row_flags == kUnresolvedRow) {
-        open.trace.row_flags = RowFlag::kNativeTrace;
-        open.trace.unresolved = true;
-    }
     open.w3c_flags = row.trace_flags;
     open.start_ns = row.start_ns;
     open.start_mono_ns = row.start_ns - clock_.real_offset_ns();
@@ -205,14 +200,6 @@ bool Assembler::Impl::read_deferred(std::span<const std::byte> bytes) {
             if (op.what > Deferred::What::kLostEnd) return false;
             ops->push_back(std::move(op));
         }
-    }
-    const std::uint64_t foreign = in.number();
-    for (std::uint64_t i = 0; i < foreign && in.ok(); ++i) {
-        const SpanKey key{in.number()};
-        const TraceRef trace = read_trace(in);
-        if (key.value == 0) return false;
-        foreign_.insert(key.value, trace);
-        foreign_order_.push_back(key);
     }
     return in.ok() && in.at_end();
 }

@@ -184,27 +184,13 @@ void Assembler::Impl::put_trace_state(const Open& open, codec::Batch& batch) {
 }
 
 void Assembler::Impl::put_link(const Record& r, codec::Batch& batch) {
-    TraceRef trace{
-        .high = instance_.id.number(), .low = r.word(1), .row_flags = RowFlag::kNativeTrace};
-    if (trace.low == 0) {
-        trace = {.low = r.word(0), .unresolved = true};
-        settle(trace);
-    }
     std::byte body[24];
-    if ((trace.row_flags & RowFlag::kNativeTrace) != 0) {
-        const TraceId id = derive_trace_id(instance_.host_key, trace.high, SpanKey{trace.low});
-        std::memcpy(body, id.bytes.data(), 16);
-    } else {
-        std::memcpy(body, &trace.high, 8);
-        std::memcpy(body + 8, &trace.low, 8);
-    }
+    const TraceId trace =
+        derive_trace_id(instance_.host_key, instance_.id.number(), SpanKey{r.word(1)});
+    std::memcpy(body, trace.bytes.data(), 16);
     const SpanId span = derive_span_id(instance_.span_key, SpanKey{r.word(0)});
     std::memcpy(body + 16, span.bytes.data(), 8);
-    const bool short_id = (trace.row_flags & RowFlag::kTraceId64) != 0;
-    put_record(batch.details,
-               spanring_record_head(SPANRING_REC_LINK, short_id ? SPANRING_REMOTE_TRACE_64 : 0,
-                                    trace.w3c_flags),
-               body, sizeof body);
+    put_record(batch.details, spanring_record_head(SPANRING_REC_LINK, 0, 0), body, sizeof body);
 }
 
 bool Assembler::Impl::translate(const Open& open, std::span<const std::byte> records,

@@ -5,11 +5,11 @@
 
 namespace spanring::consumer {
 
-std::size_t Assembler::Impl::find_on_stack(const std::vector<Open>& stack,
-                                           std::uint64_t ordinal) noexcept {
+std::size_t Assembler::Impl::find_on_stack(const std::vector<Open>& stack, std::uint64_t ordinal,
+                                           std::size_t from) noexcept {
     // Marks never fall towards the top, and the contexts that bear a span's mark stand above it.
     const auto at =
-        std::lower_bound(stack.begin(), stack.end(), ordinal,
+        std::lower_bound(stack.begin() + static_cast<std::ptrdiff_t>(from), stack.end(), ordinal,
                          [](const Open& open, std::uint64_t o) { return open.mark < o; });
     if (at == stack.end() || at->mark != ordinal || at->entry == Open::Kind::kContext) {
         return stack.size();
@@ -43,52 +43,80 @@ bool Assembler::Impl::begin_page(Page& page, const PageBytes& bytes, const std::
     return snapshot(page, first, at, end_at);
 }
 
-// The snapshot is always taken as the truth. Where nothing was lost it says what is known, and
-// costs a look at each entry; a page without one says that the stack was empty.
+// What a snapshot names is always taken as the truth. Where nothing was lost it says what is known,
+// and costs a look at each entry; a page without one says that the stack was empty.
 bool Assembler::Impl::snapshot(Page& page, const Record& first, const std::byte*& at,
                                const std::byte* end_at) {
     Stream& s = page.stream;
     const bool present = first.target == 0 && first.kind == SPANRING_REC_SNAPSHOT;
     if (!present && s.stack.empty()) return true;
+    const std::size_t depth = present ? first.low & 0xffffu : 0;
+    const std::size_t kept = present ? first.low >> 16 : 0;
+    const std::size_t named = present ? first.id : 0;
+    if (kept + named > depth) return malformed("a snapshot of more than its stack");
     old_stack_.clear();
     old_stack_.swap(s.stack);
-    std::size_t old_at = 0;
+    std::size_t old_at = std::min(kept, old_stack_.size());
+    s.stack.assign(old_stack_.begin(), old_stack_.begin() + static_cast<std::ptrdiff_t>(old_at));
+    // A reader that never saw the outermost entries (another database did) keeps their places.
     bool good = true;
-    if (present) {
-        at += first.bytes;
-        const std::uint32_t cut = first.low > first.id ? first.low - first.id : 0;
-        for (std::uint32_t i = 0; i < first.id && good; ++i) {
-            Record r;
-            if (!read_record(at, end_at, &r)) {
-                good = malformed("a snapshot that ends early");
-                break;
-            }
-            at += r.bytes;
-            good = named_by_snapshot(page, r, old_at, old_stack_);
-            if (i != 0) continue;
-            // Cut: what stands between the outermost and the others stays as it is known.
-            for (std::uint32_t k = 0; k < cut && old_at < old_stack_.size(); ++k) {
-                s.stack.push_back(old_stack_[old_at++]);
-            }
+    while (good && s.stack.size() < kept) good = push(s, unknown_context(s));
+    if (present) at += first.bytes;
+    for (std::size_t i = 0; i < named && good; ++i) {
+        Record r;
+        if (!read_record(at, end_at, &r)) {
+            good = malformed("a snapshot that ends early");
+            break;
         }
+        at += r.bytes;
+        good = named_by_snapshot(page, r, old_at, old_stack_);
+    }
+    if (kept + named < depth) {
+        // The next page tells the rest; until then, what is known stands there.
+        s.stack.insert(s.stack.end(), old_stack_.begin() + static_cast<std::ptrdiff_t>(old_at),
+                       old_stack_.end());
+        return good;
     }
     const bool dropped = drop_unnamed(old_stack_, old_at, old_stack_.size(), page.sink);
     return good && dropped;
+}
+
+Open Assembler::Impl::unknown_context(const Stream& stream) {
+    Open context;
+    context.entry = Open::Kind::kContext;
+    context.mark = stream.stack.empty() ? 0 : stream.stack.back().mark;
+    return context;
+}
+
+// A span that is known keeps what is known; of a lost one this is all that its children learn.
+TraceRef Assembler::Impl::trace_of_entry(const Record& r) const noexcept {
+    TraceRef trace;
+    if (r.kind == SPANRING_REC_OPEN) {
+        trace.high = instance_.id.number();
+        trace.low = r.word(1);
+        trace.row_flags = codec::RowFlag::kNativeTrace;
+    } else {
+        trace.high = r.word(1);
+        trace.low = r.word(2);
+        trace.w3c_flags = static_cast<std::uint16_t>(r.low);
+        if ((r.id & SPANRING_OPEN_TRACE_64) != 0) trace.row_flags = codec::RowFlag::kTraceId64;
+    }
+    return trace;
 }
 
 bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t& old_at,
                                         std::vector<Open>& old) {
     Stream& s = page.stream;
     if (r.target != 0) return malformed("a snapshot of something else than a stack");
-    if (r.kind == SPANRING_REC_OPEN) {
+    if (r.kind == SPANRING_REC_OPEN || r.kind == SPANRING_REC_OPEN_FOREIGN) {
         const std::uint64_t ordinal = r.word(0);
         const std::uint64_t last = s.stack.empty() ? 0 : s.stack.back().mark;
         if (ordinal == 0 || ordinal >= s.next_ordinal || ordinal < last ||
             (ordinal == last && s.stack.back().entry != Open::Kind::kContext)) {
             return malformed("a snapshot whose spans are not in order");
         }
-        const std::size_t found = find_on_stack(old, ordinal);
-        if (found != old.size() && found >= old_at) {
+        const std::size_t found = find_on_stack(old, ordinal, old_at);
+        if (found != old.size()) {
             if (!drop_unnamed(old, old_at, found, page.sink)) return false;
             s.stack.push_back(old[found]);
             old_at = found + 1;
@@ -96,6 +124,7 @@ bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t
         }
         Open lost = child_of(s, SpanKey::of(page.number, ordinal));
         lost.entry = Open::Kind::kLost;
+        lost.trace = trace_of_entry(r);
         return push(s, lost);
     }
     if (r.kind != SPANRING_REC_ATTACH_LOCAL && r.kind != SPANRING_REC_ATTACH_REMOTE &&
@@ -107,8 +136,7 @@ bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t
     for (std::size_t i = old_at; i < old.size() && old[i].entry == Open::Kind::kContext; ++i) {
         const Open& known = old[i];
         if (known.key == context.key && known.parent == context.parent &&
-            (context.trace.unresolved || known.trace.unresolved ||
-             (known.trace.high == context.trace.high && known.trace.low == context.trace.low))) {
+            known.trace.high == context.trace.high && known.trace.low == context.trace.low) {
             if (!drop_unnamed(old, old_at, i, page.sink)) return false;
             s.stack.push_back(known);
             s.stack.back().mark = context.mark;
@@ -126,7 +154,6 @@ bool Assembler::Impl::drop_unnamed(std::vector<Open>& old, std::size_t from, std
     for (std::size_t i = from; i < to; ++i) {
         if (old[i].entry == Open::Kind::kSpan) {
             ++counts.spans_end_lost;
-            settle(old[i]);
             good = finish(old[i], 0, codec::RowFlag::kEndLost, sink) && good;
         } else {
             --open_count_;

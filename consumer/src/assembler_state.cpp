@@ -13,16 +13,11 @@ namespace {
 
 using codec::RowFlag;
 
-/// Foreign traces that go into every frame while there are any: those that a worker thread is
-/// about to ask for. An older one that is needed after a restart makes a trace of its own.
-constexpr std::size_t kForeignCarried = 32;
-
 void write_trace(BytesWriter& out, const TraceRef& trace, const std::string& state) {
     out.word(trace.high);
     out.word(trace.low);
     out.number(trace.row_flags);
     out.number(trace.w3c_flags);
-    out.number(trace.unresolved ? 1 : 0);
     out.bytes(std::as_bytes(std::span(state)));
 }
 
@@ -127,12 +122,8 @@ bool Assembler::Impl::export_one(Open& open, bool whole, RowSink& sink) {
                         open.name != SPANRING_ID_INLINE && open.scope_name != SPANRING_ID_INLINE;
     std::uint32_t flags = append ? RowFlag::kAppend : 0u;
     if (open.has(Open::kPendingEnd)) flags |= RowFlag::kPendingEnd;
-    TraceRef kept = open.trace;
-    if (!resolve(open)) open.trace.row_flags = kUnresolvedRow;
-    if (!open.trace.unresolved) kept = open.trace;
     const std::size_t from = append ? open.exported_bytes : 0;
     const bool good = emit(open, 0, flags, sink, open_names_, from);
-    open.trace = kept;
     open.flags = (open.flags | Open::kExported) & ~(Open::kDirty | Open::kRewritten);
     open.exported_bytes =
         open.details == kNoDetails ? 0 : static_cast<std::uint32_t>(pool_[open.details].size());
@@ -166,8 +157,7 @@ Result<void> Assembler::Impl::export_open(bool whole, RowSink& sink) {
 }
 
 void Assembler::Impl::export_deferred(std::vector<std::byte>& bytes) const {
-    const std::size_t foreign = std::min(foreign_order_.size(), kForeignCarried);
-    if (fresh_.empty() && ripe_.empty() && foreign == 0) return;
+    if (fresh_.empty() && ripe_.empty()) return;
     BytesWriter out(bytes);
     out.number(kStateVersion);
     out.number(next_serial_);
@@ -180,14 +170,6 @@ void Assembler::Impl::export_deferred(std::vector<std::byte>& bytes) const {
             out.number(op.serial);
             out.bytes(op.records);
         }
-    }
-    out.number(foreign);
-    for (std::size_t i = foreign_order_.size() - foreign; i < foreign_order_.size(); ++i) {
-        out.number(foreign_order_[i].value);
-        // find() changes nothing, but is not const: it returns what may be changed.
-        auto& map = const_cast<FlatMap<TraceRef>&>(foreign_);
-        const TraceRef* trace = map.find(foreign_order_[i].value);
-        write_trace(out, *trace, trace_states_[trace->trace_state]);
     }
 }
 

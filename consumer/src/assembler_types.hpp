@@ -19,7 +19,6 @@ struct TraceRef {
     std::uint64_t low{0};
     std::uint32_t row_flags{0};    ///< RowFlag::kNativeTrace, kTraceId64
     std::uint16_t w3c_flags{0};    ///< of the remote parent; all its local spans have them
-    bool unresolved{false};        ///< it is the trace of the span with key `low`, not yet known
     std::uint32_t trace_state{0};  ///< index into the assembler's trace states, 0: none
 };
 
@@ -41,9 +40,8 @@ struct Open {
         kDirty = 1u << 4,        ///< changed since
         kRewritten = 1u << 5,    ///< changed within what was exported: export it whole again
         kStateInside = 1u << 6,  ///< a TRACESTATE stands in its details
-        kForeignLink = 1u << 7,  ///< a LINK_LOCAL of it needs another span's trace
-        kPendingEnd = 1u << 8,
-        kMessage = 1u << 9,  ///< the last STATUS of its details has the message that counts
+        kPendingEnd = 1u << 7,
+        kMessage = 1u << 8,  ///< the last STATUS of its details has the message that counts
     };
 
     std::uint64_t mark{0};  ///< span: its ordinal; context: that of the last span begun before it

@@ -8,10 +8,7 @@
 namespace spanring::consumer {
 
 /// First number of every piece of state; a change of the format takes the next.
-inline constexpr std::uint64_t kStateVersion = 1;
-/// No native trace came as 64 bits: in carry-over rows this says that the trace is not yet known.
-inline constexpr std::uint32_t kUnresolvedRow =
-    codec::RowFlag::kNativeTrace | codec::RowFlag::kTraceId64;
+inline constexpr std::uint64_t kStateVersion = 2;
 
 inline void write_place(BytesWriter& out, const Place& place) {
     out.number(static_cast<std::uint64_t>(place.in));

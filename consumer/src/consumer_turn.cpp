@@ -78,15 +78,8 @@ bool Consumer::add_open_spans(bool whole, Turn& turn) {
         auto exported = segment->assembler().export_open(whole, open_rows_);
         if (!exported) quarantine(*segment, exported.error());
     }
-    auto batches = open_rows_.take();
-    if (batches.empty()) return false;
-    turn.open_spans = std::move(batches.front());
-    if (batches.size() > 1) {
-        log_.warn_sometimes("open spans",
-                            "more than 65,536 spans are open at once: if this consumer is killed, "
-                            "the others begin anew in the next");
-    }
-    return true;
+    turn.open_spans = open_rows_.take();
+    return !turn.open_spans.empty();
 }
 
 // Returns whether the frame says something of the segment that the last one did not.
@@ -164,7 +157,8 @@ void Consumer::take_back(std::vector<std::unique_ptr<Turn>> done) {
 void Consumer::recycle(Turn& turn) {
     for (auto& batch : turn.batches) rows_.recycle(std::move(batch));
     turn.batches.clear();
-    if (turn.open_spans) open_rows_.recycle(std::move(turn.open_spans));
+    for (auto& batch : turn.open_spans) open_rows_.recycle(std::move(batch));
+    turn.open_spans.clear();
 }
 
 void Consumer::committed(Turn& turn) {

@@ -40,8 +40,9 @@ void commit(store::Writer& writer, Turn& turn) {
 
 void encode_part(Turn& turn, std::size_t index) {
     const std::size_t before = turn.encoded.size() - turn.batches.size();
-    const bool is_open = index == turn.batches.size();
-    const codec::Batch& batch = is_open ? *turn.open_spans : *turn.batches[index];
+    const bool is_open = index >= turn.batches.size();
+    const codec::Batch& batch =
+        is_open ? *turn.open_spans[index - turn.batches.size()] : *turn.batches[index];
     auto bytes = codec::encode(batch);
     if (!bytes) {
         // Cannot happen with rows that the assembler made; if it does, the spans are named lost in
@@ -49,7 +50,7 @@ void encode_part(Turn& turn, std::size_t index) {
         turn.spans_unencodable += is_open ? 0 : batch.rows.size();
         turn.problem = bytes.error().message;
     } else if (is_open) {
-        turn.frame.open_spans = std::move(*bytes);
+        turn.frame.open_spans.push_back(std::move(*bytes));
     } else {
         turn.encoded[before + index] = std::move(*bytes);
     }
@@ -84,7 +85,7 @@ struct Pipeline::Impl {
 
     // The committer encodes what is small, or the first part, itself: it has nothing else to do.
     void encode_all(Turn& turn) {
-        const std::size_t parts = turn.batches.size() + (turn.open_spans ? 1 : 0);
+        const std::size_t parts = turn.batches.size() + turn.open_spans.size();
         for (std::size_t i = 0; i < parts; ++i) {
             if (!is_for_workers(turn, i)) encode_part(turn, i);
         }

@@ -39,7 +39,7 @@ struct Turn {
     };
 
     std::vector<std::unique_ptr<codec::Batch>> batches;
-    std::unique_ptr<codec::Batch> open_spans;
+    std::vector<std::unique_ptr<codec::Batch>> open_spans;
     store::Frame frame;  ///< without the batches, which the workers add
     store::FrameSummary summary;
     std::vector<SegmentMarks> marks;

@@ -221,7 +221,8 @@ bool put_snapshot(Writer& writer, ThreadState& state, std::size_t limit) noexcep
     std::size_t most = (limit - 8) / 32;  // the largest entry
     if (most > kSnapshotMax) most = kSnapshotMax;
     std::size_t first = depth > most ? depth - most : 0;
-    const std::size_t known = writer.resync != 0 ? state.known_depth : depth;
+    const std::size_t known =
+        writer.resync != 0 && state.known_depth < depth ? state.known_depth : depth;
     if (known < first) first = known;
     const std::size_t count = depth - first < most ? depth - first : most;
     Writer* w = &writer;

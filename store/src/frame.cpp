@@ -100,12 +100,13 @@ std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary) {
     std::size_t bytes = 1024;
     for (const auto& batch : frame.batches) bytes += batch.size() + 16;
     std::vector<std::byte> out;
-    out.reserve(bytes + frame.open_spans.size() + frame.deferred.size());
+    for (const auto& batch : frame.open_spans) bytes += batch.size() + 16;
+    out.reserve(bytes + frame.deferred.size());
     out.resize(kFrameHeaderBytes);
 
     if (!frame.instances.empty()) append_instances(out, frame.instances);
-    if (!frame.open_spans.empty())
-        append_section(out, SPANRING_SECTION_OPEN_SPANS, frame.open_spans);
+    for (const auto& batch : frame.open_spans)
+        append_section(out, SPANRING_SECTION_OPEN_SPANS, batch);
     if (!frame.deferred.empty()) append_section(out, SPANRING_SECTION_DEFERRED, frame.deferred);
     const std::size_t data_at = out.size();
     for (const auto& batch : frame.batches) append_section(out, SPANRING_SECTION_BATCH, batch);
@@ -155,7 +156,8 @@ Result<Frame> decode_frame(std::span<const std::byte> bytes, std::size_t* frame_
     frame.snapshot = (view->header.flags & SPANRING_FRAME_SNAPSHOT) != 0;
     frame.instances = std::move(*instances);
     for (const auto batch : view->batches) frame.batches.emplace_back(batch.begin(), batch.end());
-    frame.open_spans.assign(view->meta.open_spans.begin(), view->meta.open_spans.end());
+    for (const auto batch : view->meta.open_spans)
+        frame.open_spans.emplace_back(batch.begin(), batch.end());
     frame.deferred.assign(view->meta.deferred.begin(), view->meta.deferred.end());
     if (frame_bytes != nullptr) *frame_bytes = view->bytes;
     return frame;

@@ -51,7 +51,7 @@ typedef struct spanring_section_header {
 } spanring_section_header;
 
 #define SPANRING_SECTION_INSTANCES 1u
-#define SPANRING_SECTION_OPEN_SPANS 2u
+#define SPANRING_SECTION_OPEN_SPANS 2u /* any number of them, as of batches */
 #define SPANRING_SECTION_DEFERRED 3u
 #define SPANRING_SECTION_BATCH 16u
 /* A reader skips a section that it does not know if this bit is set, and refuses the frame else. */

@@ -63,7 +63,7 @@ Result<MetaView> read_meta(const spanring_frame_header& header, std::span<const 
     auto walked = walk_sections(meta, [&](std::uint32_t kind, std::span<const std::byte> payload) {
         switch (kind) {
             case SPANRING_SECTION_INSTANCES: view.instances = payload; return true;
-            case SPANRING_SECTION_OPEN_SPANS: view.open_spans = payload; return true;
+            case SPANRING_SECTION_OPEN_SPANS: view.open_spans.push_back(payload); return true;
             case SPANRING_SECTION_DEFERRED: view.deferred = payload; return true;
             default: return false;
         }

@@ -26,7 +26,7 @@ inline constexpr std::size_t kFrameHeaderBytes = sizeof(spanring_frame_header);
 /// The sections of the meta part; spans borrow from the bytes given.
 struct MetaView {
     std::span<const std::byte> instances;
-    std::span<const std::byte> open_spans;
+    std::vector<std::span<const std::byte>> open_spans;
     std::span<const std::byte> deferred;
 };
 

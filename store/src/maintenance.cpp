@@ -42,8 +42,9 @@ void check_window(const Folder& folder, std::uint64_t window, bool newest, Check
             good = good && batch.ok();
             if (batch) report.spans += batch->rows.size();
         }
-        if (!frame->meta.open_spans.empty())
-            good = codec::decode(frame->meta.open_spans).ok() && good;
+        for (const auto encoded : frame->meta.open_spans) {
+            good = codec::decode(encoded).ok() && good;
+        }
         if (good) {
             ++report.frames_good;
         } else {

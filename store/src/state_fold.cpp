@@ -23,10 +23,11 @@ Result<void> StateFold::apply(LogScanner& scanner, const FramePlace& place) {
         for (InstanceDelta& delta : *instances) apply_instance(std::move(delta));
     }
     if (what_ == What::kEverything) deferred_.assign(meta->deferred.begin(), meta->deferred.end());
-    if (meta->open_spans.empty()) return {};
-    auto changes = codec::decode(meta->open_spans);
-    auto applied = changes ? open_.apply(*changes) : Result<void>(changes.error());
-    if (!applied) warn(scanner, place, applied.error());
+    for (const auto encoded : meta->open_spans) {
+        auto changes = codec::decode(encoded);
+        auto applied = changes ? open_.apply(*changes) : Result<void>(changes.error());
+        if (!applied) warn(scanner, place, applied.error());
+    }
     return {};
 }
 

@@ -120,8 +120,9 @@ void WriterImpl::abandon_window(std::uint64_t good_bytes) {
 }
 
 Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summary) {
-    std::uint64_t payload = frame.open_spans.size() + frame.deferred.size();
+    std::uint64_t payload = frame.deferred.size();
     for (const auto& batch : frame.batches) payload += batch.size();
+    for (const auto& batch : frame.open_spans) payload += batch.size();
     if (payload > SPANRING_FRAME_BYTES_MAX / 2)
         return Error{ErrorCode::kInvalidArgument,
                      "a frame of " + std::to_string(payload) + " bytes is too long"};

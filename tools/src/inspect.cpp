@@ -177,6 +177,12 @@ std::uint64_t tracepoints_of(const store::Frame& frame) {
     return sum;
 }
 
+std::uint64_t open_spans_bytes_of(const store::Frame& frame) noexcept {
+    std::uint64_t bytes = 0;
+    for (const auto& batch : frame.open_spans) bytes += batch.size();
+    return bytes;
+}
+
 void write_frame(Json& json, const FrameLine& line) {
     json.open_object()
         .field("offset", line.offset)
@@ -187,7 +193,7 @@ void write_frame(Json& json, const FrameLine& line) {
         .field("instances", static_cast<std::uint64_t>(line.frame.instances.size()))
         .field("batches", static_cast<std::uint64_t>(line.frame.batches.size()))
         .field("tracepoints", tracepoints_of(line.frame))
-        .field("open_spans_bytes", static_cast<std::uint64_t>(line.frame.open_spans.size()))
+        .field("open_spans_bytes", open_spans_bytes_of(line.frame))
         .field("deferred_bytes", static_cast<std::uint64_t>(line.frame.deferred.size()))
         .close_object();
 }

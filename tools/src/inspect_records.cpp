@@ -53,7 +53,10 @@ std::string body_text(unsigned kind, std::uint32_t low, std::span<const std::byt
     switch (kind) {
         case SPANRING_REC_FOR:
         case SPANRING_REC_LOST_END: return key_text(word_at(body, 0));
-        case SPANRING_REC_OPEN: return fmt::format("ordinal {}", word_at(body, 0));
+        case SPANRING_REC_OPEN:
+            return fmt::format("ordinal {}, root ", word_at(body, 0)) + key_text(word_at(body, 8));
+        case SPANRING_REC_OPEN_FOREIGN:
+            return fmt::format("ordinal {}, trace ", word_at(body, 0)) + hex_at(body, 8, 16);
         case SPANRING_REC_ATTACH_LOCAL:
         case SPANRING_REC_LINK_LOCAL:
             return key_text(word_at(body, 0)) + ", root " + key_text(word_at(body, 8));
@@ -93,9 +96,10 @@ const char* target_text(unsigned target) noexcept {
 
 std::string_view record_name(unsigned kind) noexcept {
     static constexpr std::string_view kStructure[] = {
-        "NONE", "BEGIN",    "END",      "END_SHARED",   "EVENT",         "BEGIN_ASYNC", "TIME_BASE",
-        "FOR",  "SNAPSHOT", "OPEN",     "ATTACH_LOCAL", "ATTACH_REMOTE", "ATTACH_NONE", "DETACH",
-        "NAME", "CONTINUE", "LOST_END", "IMPORT_BEGIN", "IMPORT_END",    "IMPORT_ABORT"};
+        "NONE",        "BEGIN",        "END",         "END_SHARED", "EVENT",        "BEGIN_ASYNC",
+        "TIME_BASE",   "FOR",          "SNAPSHOT",    "OPEN",       "ATTACH_LOCAL", "ATTACH_REMOTE",
+        "ATTACH_NONE", "DETACH",       "NAME",        "CONTINUE",   "LOST_END",     "IMPORT_BEGIN",
+        "IMPORT_END",  "IMPORT_ABORT", "OPEN_FOREIGN"};
     static constexpr std::string_view kAttributes[] = {
         "ATTR_BOOL", "ATTR_INT",        "ATTR_DOUBLE",    "ATTR_STRING",       "ATTR_BYTES",
         "ATTR_JSON", "ATTR_BOOL_ARRAY", "ATTR_INT_ARRAY", "ATTR_DOUBLE_ARRAY", "ATTR_STRING_ARRAY"};
@@ -134,7 +138,7 @@ std::string dump_records(std::span<const std::byte> bytes, std::size_t offset,
         } else if (kind == SPANRING_REC_END || kind == SPANRING_REC_END_SHARED) {
             text += fmt::format("  ordinal {}", id);
         } else if (kind == SPANRING_REC_SNAPSHOT) {
-            text += fmt::format("  {} entries, depth {}", id, low);
+            text += fmt::format("  {} entries above {}, depth {}", id, low >> 16, low & 0xffff);
         } else if (id != 0) {
             text += fmt::format("  {}", id);
         }

@@ -214,25 +214,22 @@ TEST(Assembler, a_span_that_another_thread_ended_stays_the_parent_on_its_own_thr
     EXPECT_EQ(spans[1].trace_id, rig.trace(0, 1));
 }
 
-TEST(Assembler, a_local_context_carries_a_foreign_trace_across_threads) {
+TEST(Assembler, takes_the_context_below_a_span_out_wherever_it_stands) {
     Rig rig;
     const auto n = rig.strings.add("n");
-    const auto work = rig.strings.add("work");
-    RecordWriter worker(0);
-    worker.page(0, 1);
-    worker.record(SPANRING_REC_ATTACH_LOCAL, 0, 0, {SpanKey::of(1, 1).value, 0});
-    worker.begin(work, 5).end(1, 6).record(SPANRING_REC_DETACH, 0, 0);
-    RecordWriter server(1);
-    server.page(0, 1).record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {0xaa, 0xbb, 0xcc});
-    server.begin(n, 1).end_shared(1, 9);
-    ASSERT_TRUE(rig.feed(worker)) << "the worker is drained before the span that it works for";
-    ASSERT_TRUE(rig.feed(server));
-    rig.settle();
+    const auto child = rig.strings.add("child");
+    RecordWriter w;
+    w.page(0, 1).record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {1, 2, 3}).begin(n, 1);
+    w.record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {4, 5, 6}).begin(n, 2);
+    w.record(SPANRING_REC_DETACH, 1, SPANRING_DETACH_BELOW).end(1, 3);
+    w.begin(child, 4).end(3, 5);
+    w.record(SPANRING_REC_DETACH, 2, SPANRING_DETACH_BELOW).end(2, 6);
+    ASSERT_TRUE(rig.feed(w));
     const auto spans = rig.spans();
-    ASSERT_EQ(spans.size(), 2u);
-    EXPECT_EQ(spans[0].trace_id, spans[1].trace_id);
-    EXPECT_EQ(Rig::find(spans, "work")->parent_id, rig.id(1, 1));
-    EXPECT_EQ(Rig::find(spans, "work")->flags, 1u);
+    ASSERT_EQ(spans.size(), 3u);
+    EXPECT_EQ(Rig::find(spans, "child")->parent_id, rig.id(0, 2));
+    EXPECT_EQ(Rig::find(spans, "child")->trace_id, spans[2].trace_id);
+    EXPECT_EQ(rig.assembler->open_spans(), 0u);
 }
 
 TEST(Assembler, links_to_local_spans_get_their_computed_ids) {

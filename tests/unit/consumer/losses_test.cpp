@@ -74,19 +74,68 @@ TEST(Losses, contexts_of_a_snapshot_take_the_place_of_unknown_ones) {
     EXPECT_FALSE(spans[1].parent_id.valid());
 }
 
-TEST(Losses, a_cut_snapshot_leaves_the_entries_between_as_they_are) {
+TEST(Losses, a_cut_snapshot_leaves_the_entries_below_as_they_are) {
     Rig rig;
     const auto n = rig.strings.add("n");
     RecordWriter w;
     w.page(0, 1);
     for (int i = 0; i < 6; ++i) w.begin(n, 1 + static_cast<std::uint64_t>(i));
-    w.page(10, 7).snapshot(3, 6).open(1).open(5).open(6);
+    w.page(10, 7).snapshot(2, 6, 4).open(5).open(6);
     for (int i = 6; i >= 1; --i) w.end(static_cast<std::uint64_t>(i), 20);
     ASSERT_TRUE(rig.feed(w));
     const auto spans = rig.spans();
     ASSERT_EQ(spans.size(), 6u);
     for (const auto& span : spans) EXPECT_FALSE(span.end_lost);
     EXPECT_EQ(spans[2].parent_id, rig.id(0, 3));
+}
+
+TEST(Losses, a_snapshot_over_several_pages_keeps_what_is_not_yet_told) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    RecordWriter w;
+    w.page(0, 1).begin(n, 1).begin(n, 2).begin(n, 3).begin(n, 4);
+    // 2 has ended and 5 has begun meanwhile, both lost.
+    w.page(10, 6).snapshot(1, 4, 1).open(3, 0, 1);
+    w.page(11, 6).snapshot(2, 4, 2).open(4, 0, 1).open(5, SPANRING_OPEN_LOST, 1);
+    w.begin(n, 12).end(6, 13).end(5, 14).end(4, 15).end(3, 16).end(1, 17);
+    ASSERT_TRUE(rig.feed(w));
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 5u);
+    for (const auto& span : spans) {
+        EXPECT_EQ(span.end_lost, span.span_id == rig.id(0, 2));
+        EXPECT_EQ(span.trace_id, rig.trace(0, 1));
+    }
+    EXPECT_EQ(spans[1].span_id, rig.id(0, 6));
+    EXPECT_EQ(spans[1].parent_id, rig.id(0, 5));
+    EXPECT_EQ(rig.assembler->open_spans(), 0u);
+}
+
+TEST(Losses, children_of_a_lost_span_are_in_the_trace_that_the_snapshot_tells) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    RecordWriter w;
+    w.page(10, 9).snapshot(1, 1).open(7, SPANRING_OPEN_LOST, 2).begin(n, 11).end(9, 12);
+    w.page(20, 12).snapshot(1, 1);
+    w.record(SPANRING_REC_OPEN_FOREIGN, SPANRING_OPEN_LOST, 1, {11, 0xaa, 0xbb});
+    w.begin(n, 21).end(12, 22);
+    ASSERT_TRUE(rig.feed(w));
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 2u);
+    EXPECT_EQ(spans[0].trace_id, rig.trace(0, 2));
+    EXPECT_EQ(spans[0].parent_id, rig.id(0, 7));
+    EXPECT_EQ(to_hex(spans[1].trace_id).substr(0, 4), "aa00");
+    EXPECT_EQ(spans[1].parent_id, rig.id(0, 11));
+    EXPECT_EQ(spans[1].flags, 1u);
+}
+
+TEST(Losses, a_snapshot_that_keeps_what_nobody_knows_keeps_its_place) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    RecordWriter w;
+    w.page(10, 70).snapshot(1, 60, 59).open(69).begin(n, 11).end(70, 12).end(69, 13);
+    ASSERT_TRUE(rig.feed(w));
+    ASSERT_EQ(rig.spans().size(), 1u);
+    EXPECT_EQ(rig.assembler->open_spans(), 59u);
 }
 
 TEST(Losses, a_lost_end_of_an_async_span_is_told_by_its_key) {
@@ -148,6 +197,10 @@ TEST_F(Malformed, an_array_of_strings_that_is_none) {
 }
 TEST_F(Malformed, a_snapshot_out_of_order) {
     w.page(0, 9).snapshot(2, 2).open(4).open(3);
+    refuses();
+}
+TEST_F(Malformed, a_snapshot_of_more_than_its_depth) {
+    w.page(0, 9).snapshot(2, 2, 1).open(3).open(4);
     refuses();
 }
 TEST_F(Malformed, a_snapshot_in_the_middle) {

@@ -27,10 +27,11 @@ RecordWriter rich_stream(Rig& rig) {
     w.payload(SPANRING_REC_STATUS, SPANRING_STATUS_ERROR, "broken");
     w.end(2, 1010).record(SPANRING_REC_RENAME, e, 0).payload(SPANRING_REC_ATTR_STRING, k, "abc");
     w.page(2000, 4).snapshot(2, 2);
-    w.record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {kForeign[0], kForeign[1], 0x77}).open(1);
+    w.record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {kForeign[0], kForeign[1], 0x77});
+    w.record(SPANRING_REC_OPEN_FOREIGN, 0, 1, {1, kForeign[0], kForeign[1]});
     w.payload(SPANRING_REC_CONTINUE, 1, "defghijk").end_for(SpanKey::of(0, 3), 2005);
     w.begin(n, 2006).record(SPANRING_REC_TIME_BASE, 0, 0, {9000});
-    w.record(SPANRING_REC_LINK_LOCAL, 0, 0, {SpanKey::of(0, 1).value, 0});
+    w.record(SPANRING_REC_LINK, 0, 0, {kForeign[0], kForeign[1], 0x1234});
     w.record(SPANRING_REC_END, 4, 5).record(SPANRING_REC_END_SHARED, 1, 6);
     w.record(SPANRING_REC_DETACH, 0, 0);
     w.record(SPANRING_REC_IMPORT_BEGIN, n, 0, {1, 2, 3, 4, 5, 6});

@@ -105,13 +105,15 @@ public:
         return record(SPANRING_REC_ATTR_INT | target, key, 0, {static_cast<std::uint64_t>(value)});
     }
     RecordWriter& name(std::string_view text) { return payload(SPANRING_REC_NAME, 0, text); }
-    RecordWriter& snapshot(std::uint32_t entries, std::uint32_t depth) {
-        record(SPANRING_REC_SNAPSHOT, entries, depth);
+    RecordWriter& snapshot(std::uint32_t entries, std::uint32_t depth, std::uint32_t kept = 0) {
+        record(SPANRING_REC_SNAPSHOT, entries, depth | kept << 16);
         entries_ = entries;
         return *this;
     }
-    RecordWriter& open(std::uint64_t ordinal, std::uint32_t flags = 0) {
-        return record(SPANRING_REC_OPEN, flags, 0, {ordinal});
+    /// `root`: ordinal of the first span of its trace, on the same stream; 0: itself.
+    RecordWriter& open(std::uint64_t ordinal, std::uint32_t flags = 0, std::uint64_t root = 0) {
+        const SpanKey first = SpanKey::of(stream_, root != 0 ? root : ordinal);
+        return record(SPANRING_REC_OPEN, flags, 0, {ordinal, first.value});
     }
 
     [[nodiscard]] const std::vector<Page>& pages() const { return pages_; }

@@ -181,6 +181,7 @@ void spanring_print_records(FILE* out) {
     KIND(IMPORT_BEGIN);
     KIND(IMPORT_END);
     KIND(IMPORT_ABORT);
+    KIND(OPEN_FOREIGN);
     KIND(ATTR_BOOL);
     KIND(ATTR_INT);
     KIND(ATTR_DOUBLE);

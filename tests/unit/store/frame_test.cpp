@@ -53,7 +53,7 @@ Frame any_frame() {
     frame.instances.resize(*rc::gen::inRange<std::size_t>(0, 4));
     for (InstanceDelta& delta : frame.instances) delta = any_instance();
     frame.batches = *rc::gen::container<std::vector<std::vector<std::byte>>>(any_bytes());
-    frame.open_spans = *any_bytes();
+    frame.open_spans = *rc::gen::container<std::vector<std::vector<std::byte>>>(any_bytes());
     frame.deferred = *any_bytes();
     return frame;
 }

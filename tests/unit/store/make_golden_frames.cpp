@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
     frame.snapshot = true;
     frame.instances = {delta};
     frame.batches = {bytes_of("first batch"), bytes_of("the second batch")};
-    frame.open_spans = bytes_of("open");
+    frame.open_spans = {bytes_of("open")};
     frame.deferred = bytes_of("later");
     auto bytes = store::encode(frame, {9, -5, 600});
     write(folder + "/good.frame", bytes);

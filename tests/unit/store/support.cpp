@@ -42,7 +42,7 @@ Frame frame_of(const FrameSpec& spec) {
     Frame frame;
     frame.snapshot = spec.snapshot;
     if (!spec.rows.empty()) frame.batches.push_back(encoded(spec.rows));
-    if (!spec.open.empty()) frame.open_spans = encoded(spec.open);
+    if (!spec.open.empty()) frame.open_spans = {encoded(spec.open)};
     return frame;
 }
 

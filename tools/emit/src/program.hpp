@@ -146,7 +146,6 @@ struct Program::Entry {
     ModelPtr model;  ///< null: a context, or a span that is not recorded
     Place place;     ///< of what begins while this is on top
     bool lent{false};
-    bool explicit_parent{false};  ///< carries its context along: ends in order only
 };
 
 }  // namespace spanring::tools::emit

@@ -215,7 +215,7 @@ void Program::free_event() {
     event_without_span(place);
 }
 
-/// Becomes a span of zero duration, with its own attributes and nothing of the context's baggage.
+/// Becomes a span of zero duration below the context, which says what it inherits as any other.
 /// Nobody learns its id, so its name is unique.
 void Program::event_without_span(const Place& place) {
     ModelSpan model;
@@ -224,6 +224,7 @@ void Program::event_without_span(const Place& place) {
     model.span_id = kAnyId;
     model.parent_id = place.span_id;
     model.service = process_.service;
+    add_inherited(place, model);
     const MadeAttributes attributes = MadeAttributes::roll(dice_, kItemAttributesMax, 1000);
     spanring::event(model.name, attributes.views());
     for (auto& [key, json] : attributes.model()) model.attributes.emplace_back(key, json);

@@ -115,7 +115,6 @@ void Program::begin_span() {
         plain ? std::make_unique<Span>(name) : std::make_unique<Span>(name, beginning.options);
     entry->model = model_of(beginning, entry->span->context(), name.text());
     entry->place = place_below(beginning.parent, entry->model);
-    entry->explicit_parent = beginning.options.parent.has_value();
     push(std::move(entry));
     ++begun_;
 }
@@ -167,8 +166,7 @@ void Program::end_some_span() {
     std::size_t index = stack_.size() - 1;
     // Now and then not the innermost one; contexts are given back in order only.
     if (dice_.chance(8)) index = floor_ + dice_.below(stack_.size() - floor_);
-    const Entry& entry = *stack_[index];
-    if (index + 1 != stack_.size() && (!entry.span || entry.explicit_parent)) return;
+    if (index + 1 != stack_.size() && !stack_[index]->span) return;
     end_entry(index);
 }
 

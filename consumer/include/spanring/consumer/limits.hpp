@@ -19,8 +19,6 @@ struct Limits {
     /// Operations held back for one turn; over it they are applied at once, which only risks their
     /// order against another thread's.
     std::size_t deferred_max{1u << 18};
-    /// Remembered foreign traces of spans whose context was handed to another thread.
-    std::size_t foreign_traces_max{1u << 14};
     /// An inline string (name or key).
     std::size_t inline_string_bytes_max{64u << 10};
     /// Page bytes copied from one segment in one turn, so that one producer cannot hold up the

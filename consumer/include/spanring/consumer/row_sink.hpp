@@ -32,7 +32,7 @@ public:
     /// Gives a batch back for reuse.
     void recycle(std::unique_ptr<codec::Batch> batch);
     [[nodiscard]] std::uint64_t rows_total() const noexcept { return rows_total_; }
-    /// One batch for everything: the frame's open spans stand in a single one.
+    /// Rows of one batch: kBatchSpansMax if not said. Open spans, which nobody queries, need fewer.
     void set_rows_max(std::size_t rows) noexcept { rows_max_ = rows; }
     void count_row() noexcept { ++rows_total_; }
 

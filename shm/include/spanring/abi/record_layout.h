@@ -53,21 +53,26 @@
 /* The next record (EVENT, END or a detail) is for this span of the instance, on whatever stream it
  * began. + u64 span key */
 #define SPANRING_REC_FOR 0x07u
-/* First record of a page whose thread has a stack: id = entries that follow, low = true depth. The
- * first of a cut snapshot is the outermost entry, the others are the innermost ones. Entries: OPEN,
- * ATTACH_LOCAL, ATTACH_REMOTE, ATTACH_NONE. */
+/* First record of a page whose thread has a stack: id = entries that follow, low = depth of the
+ * stack (16 bits) and, << 16, how many of its outermost entries stay as the reader has them. If the
+ * entries that follow do not reach the depth, the stream's next page tells the rest; else what the
+ * reader has above them is gone. Entries, outermost first: OPEN, OPEN_FOREIGN, ATTACH_LOCAL,
+ * ATTACH_REMOTE, ATTACH_NONE. */
 #define SPANRING_REC_SNAPSHOT 0x08u
-/* Snapshot entry: a span of this stream. id = SPANRING_OPEN_*. + u64 ordinal */
+/* Snapshot entry: a span of this stream. id = SPANRING_OPEN_*. + u64 ordinal, u64 span key of its
+ * trace's first span */
 #define SPANRING_REC_OPEN 0x09u
-/* Push a context: a span of this instance. + u64 span key, u64 span key of its trace's first span,
- * or 0: that span's trace is foreign and known from the span itself */
+/* Push a context: a span of this instance. + u64 span key, u64 span key of its trace's first span.
+ * A span whose trace is foreign is attached by ATTACH_REMOTE, with the span id derived from its
+ * key: no reader has to remember it. */
 #define SPANRING_REC_ATTACH_LOCAL 0x0au
-/* Push a context: a span of another process. id = SPANRING_REMOTE_*, low = W3C flags. + u8 trace
- * id[16], u8 span id[8] */
+/* Push a context: a span of another process, or of a trace that began in one. id =
+ * SPANRING_REMOTE_*, low = W3C flags. + u8 trace id[16], u8 span id[8] */
 #define SPANRING_REC_ATTACH_REMOTE 0x0bu
 /* Push an empty context: the next span is a root. */
 #define SPANRING_REC_ATTACH_NONE 0x0cu
-/* Pop the nearest context, and whatever was left above it. */
+/* Pop the nearest context, and whatever was left above it. low = SPANRING_DETACH_BELOW: take out
+ * nothing but the context directly below the span whose ordinal has the low 24 bits `id`. */
 #define SPANRING_REC_DETACH 0x0du
 /* The string of the next record whose id is SPANRING_ID_INLINE. n */
 #define SPANRING_REC_NAME 0x0eu
@@ -83,6 +88,9 @@
 #define SPANRING_REC_IMPORT_END 0x12u
 /* The import that began did not fit: forget it (it is counted as a lost span). */
 #define SPANRING_REC_IMPORT_ABORT 0x13u
+/* Snapshot entry: as OPEN, of a trace that began elsewhere. id = SPANRING_OPEN_*, low = W3C flags.
+ * + u64 ordinal, u8 trace id[16] */
+#define SPANRING_REC_OPEN_FOREIGN 0x14u
 
 /* ---- details: in rings and in batches ---- */
 #define SPANRING_REC_DETAIL_MASK 0x3fu
@@ -123,12 +131,15 @@
 /* low = W3C trace flags of the span. */
 #define SPANRING_REC_FLAGS 0x38u
 /* A link to a span of this instance, in rings only (batches hold LINK). + u64 span key, u64 key of
- * its trace's first span */
+ * its trace's first span; a span of a foreign trace is linked by LINK */
 #define SPANRING_REC_LINK_LOCAL 0x39u
 
 #define SPANRING_OPEN_LOST \
     0x1u /* its begin was lost: there is no such span, but it is its children's parent */
-#define SPANRING_OPEN_SHARED 0x2u /* its context was handed on */
+#define SPANRING_OPEN_SHARED 0x2u   /* its context was handed on */
+#define SPANRING_OPEN_TRACE_64 0x4u /* OPEN_FOREIGN: the trace id came as 64 bits */
+
+#define SPANRING_DETACH_BELOW 0x1u
 
 #define SPANRING_REMOTE_TRACE_64                                     \
     0x1u /* the trace id came as 64 bits: the first 8 bytes are zero \
@@ -213,14 +224,15 @@ static inline uint32_t spanring_record_bytes(uint64_t head) {
         case SPANRING_REC_FLAGS: return 8;
         case SPANRING_REC_TIME_BASE:
         case SPANRING_REC_FOR:
-        case SPANRING_REC_OPEN:
         case SPANRING_REC_LOST_END:
         case SPANRING_REC_ATTR_INT:
         case SPANRING_REC_ATTR_DOUBLE:
         case SPANRING_REC_EVENT_AT:
         case SPANRING_REC_DROPPED: return 16;
+        case SPANRING_REC_OPEN:
         case SPANRING_REC_ATTACH_LOCAL:
         case SPANRING_REC_LINK_LOCAL: return 24;
+        case SPANRING_REC_OPEN_FOREIGN:
         case SPANRING_REC_ATTACH_REMOTE:
         case SPANRING_REC_LINK: return 32;
         case SPANRING_REC_IMPORT_BEGIN: return 56;

@@ -62,9 +62,9 @@ struct Frame {
     bool snapshot{
         false};  ///< the first of a window: `instances`, `open_spans` and `deferred` are complete
     std::vector<InstanceDelta> instances;
-    std::vector<std::vector<std::byte>> batches;  ///< encoded codec::Batch each: finished spans
-    std::vector<std::byte> open_spans;  ///< encoded codec::Batch or empty: open spans that began or
-                                        ///< changed; native ids
+    std::vector<std::vector<std::byte>> batches;     ///< encoded codec::Batch each: finished spans
+    std::vector<std::vector<std::byte>> open_spans;  ///< encoded codec::Batch each: open spans that
+                                                     ///< began or changed; native ids
     std::vector<std::byte>
         deferred;  ///< the assembler's held-back operations: replaces what the previous frame said
     bool operator==(const Frame&) const = default;
