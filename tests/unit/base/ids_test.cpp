@@ -15,9 +15,11 @@ Key128 ascending_key() {
     return key;
 }
 
-// Beaulieu et al., IACR ePrint 2013/404, appendix C: the words of key and text are given from the most significant one.
+// Beaulieu et al., IACR ePrint 2013/404, appendix C: the words of key and text are given from the
+// most significant one.
 TEST(Ids, trace_cipher_matches_the_published_vector_of_speck_128_128) {
-    const TraceId id = derive_trace_id(ascending_key(), 0x6c61766975716520, SpanKey{0x7469206564616d20});
+    const TraceId id =
+        derive_trace_id(ascending_key(), 0x6c61766975716520, SpanKey{0x7469206564616d20});
     std::uint64_t x;
     std::uint64_t y;
     std::memcpy(&x, id.bytes.data(), 8);
@@ -40,7 +42,8 @@ TEST(Ids, a_trace_id_leads_back_to_the_instance_and_span_that_minted_it) {
     const Key128 key = ascending_key();
     for (std::uint64_t ordinal = 1; ordinal < 1000; ++ordinal) {
         const SpanKey root = SpanKey::of(static_cast<std::uint32_t>(ordinal % 7), ordinal);
-        const TraceOrigin origin = locate_trace(key, derive_trace_id(key, 0xfeedfacecafebeef, root));
+        const TraceOrigin origin =
+            locate_trace(key, derive_trace_id(key, 0xfeedfacecafebeef, root));
         ASSERT_EQ(origin.instance_number, 0xfeedfacecafebeefu);
         ASSERT_EQ(origin.root, root);
     }
@@ -60,7 +63,8 @@ TEST(Ids, span_ids_are_unique_nonzero_and_invertible) {
 
 TEST(Ids, the_key_whose_image_would_be_zero_still_gets_an_id_of_its_own) {
     const Key128 key = ascending_key();
-    // Walking backward from zero finds that key: its plain image is zero, so it takes the image of zero.
+    // Walking backward from zero finds that key: its plain image is zero, so it takes the image of
+    // zero.
     const SpanKey walker = locate_span(key, SpanId{});
     const SpanId id = derive_span_id(key, walker);
     EXPECT_TRUE(id.valid());
@@ -71,7 +75,8 @@ TEST(Ids, other_keys_give_other_ids) {
     Key128 other = ascending_key();
     other[15] ^= 1;
     EXPECT_NE(derive_span_id(ascending_key(), SpanKey{1}), derive_span_id(other, SpanKey{1}));
-    EXPECT_NE(derive_trace_id(ascending_key(), 1, SpanKey{1}), derive_trace_id(other, 1, SpanKey{1}));
+    EXPECT_NE(derive_trace_id(ascending_key(), 1, SpanKey{1}),
+              derive_trace_id(other, 1, SpanKey{1}));
 }
 
 TEST(Ids, hex_keeps_the_width_that_an_id_came_with) {
@@ -87,7 +92,8 @@ TEST(Ids, refuses_what_is_not_hex_and_leaves_the_output_alone) {
     SpanId span;
     ASSERT_TRUE(from_hex("00f067aa0ba902b7", &span));
     const SpanId before = span;
-    for (const char* bad : {"", "0", "00f067aa0ba902b", "00f067aa0ba902b7f", "00f067aa0ba902bg", " 0f067aa0ba902b7"}) {
+    for (const char* bad : {"", "0", "00f067aa0ba902b", "00f067aa0ba902b7f", "00f067aa0ba902bg",
+                            " 0f067aa0ba902b7"}) {
         EXPECT_FALSE(from_hex(bad, &span)) << bad;
         EXPECT_EQ(span, before);
     }

@@ -110,8 +110,9 @@ TEST_F(HostileTest, strings_that_point_out_of_their_region_are_breaches) {
 
 TEST_F(HostileTest, a_file_cut_short_under_the_reader_is_an_error_and_not_a_signal) {
 #if defined(__SANITIZE_THREAD__)
-    // Its memcpy keeps state of its own, which the jump out of the fault leaves behind: a later test
-    // of this process then hangs. (The guard itself is tested by the next test, which copies nothing.)
+    // Its memcpy keeps state of its own, which the jump out of the fault leaves behind: a later
+    // test of this process then hangs. (The guard itself is tested by the next test, which copies
+    // nothing.)
     GTEST_SKIP() << "ThreadSanitizer cannot leave its memcpy by a fault";
 #endif
     writer.intern("abc");

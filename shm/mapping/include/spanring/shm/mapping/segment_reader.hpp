@@ -4,10 +4,10 @@
 // they are parsed, and a file that is cut short under us is an error, not a SIGBUS. An error of
 // code kCorrupt from any function means: quarantine this segment.
 //
-// One thread per object. Never blocks on the producer. A process that attaches to a segment of its own
-// gives its record lock away when the reader goes (POSIX: closing any descriptor releases it); it is
-// then alive by pid and start time only. The writing functions need kReadWrite and
-// are for the one consumer of the directory.
+// One thread per object. Never blocks on the producer. A process that attaches to a segment of its
+// own gives its record lock away when the reader goes (POSIX: closing any descriptor releases it);
+// it is then alive by pid and start time only. The writing functions need kReadWrite and are for
+// the one consumer of the directory.
 #pragma once
 
 #include <cstddef>
