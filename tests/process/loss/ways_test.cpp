@@ -52,7 +52,7 @@ TEST(ReplacedSegment, ends_scopes_and_spans_that_were_open_in_the_old_one) {
     traced([](TestDirectory& directory, MiniConsumer& consumer) {
         Span outer("outer");
         const std::string outer_id = outer.context().span_id();
-        auto scope = std::make_unique<Scope>(Context::from_headers(kRemoteParent).attach());
+        std::unique_ptr<Scope> scope(new Scope(Context::from_headers(kRemoteParent).attach()));
         auto inner = std::make_unique<Span>("inner");
         const std::string inner_id = inner->context().span_id();
         for (const auto& span : consumer.drain()) ADD_FAILURE() << span.name << " is open";
@@ -146,7 +146,7 @@ TEST(Import, is_whole_or_counted) {
             span.attributes = attributes;
             std::uint64_t written = 0;
             for (std::uint8_t i = 1; i <= 60; ++i) {
-                span.trace_id.bytes[0] = span.span_id.bytes[0] = std::byte{i};
+                span.trace_id.bytes[0] = span.span_id.bytes[0] = i;
                 written += import_span(span) ? 1 : 0;
             }
             EXPECT_EQ(written + sum(losses().spans), 60u);
