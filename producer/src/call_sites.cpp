@@ -20,11 +20,8 @@ struct Switch {
 shm::FutexLock g_lock;
 CallSiteList* g_lists = nullptr;
 
-std::vector<Switch>& switches() {
-    // Leaked: tracepoints may come after static destructors.
-    static auto* all = new std::vector<Switch>;
-    return *all;
-}
+// Made by the first switch; never freed: tracepoints may come after static destructors.
+std::vector<Switch>* g_switches = nullptr;
 
 bool matches(std::string_view pattern, std::string_view text) noexcept {
     std::size_t p = 0;
@@ -79,7 +76,8 @@ bool register_site(CallSiteList& list, CallSite& site) noexcept {
         }
         site.next = list.first;
         list.first = &site;
-        for (const Switch& rule : switches()) {
+        for (std::size_t i = 0; g_switches != nullptr && i < g_switches->size(); ++i) {
+            const Switch& rule = (*g_switches)[i];
             if (matches(rule.pattern, name_of(site))) set_enabled(site, rule.enabled);
         }
         __atomic_store_n(&site.listed, std::uint8_t{1}, __ATOMIC_RELAXED);
@@ -114,7 +112,8 @@ std::vector<CallSiteInfo> call_sites() {
 
 unsigned switch_call_sites(std::string_view pattern, bool enabled) {
     const std::lock_guard guard(detail::g_lock);
-    auto& rules = detail::switches();
+    if (detail::g_switches == nullptr) detail::g_switches = new std::vector<detail::Switch>;
+    auto& rules = *detail::g_switches;
     std::erase_if(rules, [&](const auto& rule) { return rule.pattern == pattern; });
     if (rules.size() == detail::kSwitchesMax) rules.erase(rules.begin());
     rules.push_back({std::string(pattern), enabled});

@@ -3,7 +3,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "spanring/shm/doorbell.hpp"
 #include "tracepoint.hpp"
@@ -212,13 +211,11 @@ bool settle_debts(Process& process, Writer& writer) noexcept {
 bool settle_orphans(Process& process) noexcept {
     const OwnerGuard guard(process.wiped->lock);
     if (!guard) return false;
-    while (Orphan* orphan = process.wiped->orphans) {
-        // The orphan's own writer and stack: they lie together as those of a thread do.
-        if (!settle_debts(process, *orphan->writer)) return false;
-        seal_page(process, *orphan->writer);
-        process.wiped->orphans = orphan->next;
-        retire(process, *orphan->writer);
-        delete orphan;
+    while (Writer* orphan = process.wiped->orphans) {
+        if (!settle_debts(process, *orphan)) return false;
+        seal_page(process, *orphan);
+        process.wiped->orphans = orphan->next_orphan;
+        retire(process, *orphan);
     }
     return true;
 }
@@ -270,10 +267,9 @@ void thread_exit(Process& process, Writer& writer) noexcept {
             seal_page(process, writer);
             state.owner = kOrphanOwner;
             const OwnerGuard guard(process.wiped->lock);
-            auto* orphan = guard ? new (std::nothrow) Orphan : nullptr;
-            if (orphan != nullptr) {
-                *orphan = {&writer, process.wiped->orphans};
-                process.wiped->orphans = orphan;
+            if (guard) {
+                writer.next_orphan = process.wiped->orphans;
+                process.wiped->orphans = &writer;
                 return;
             }
         }

@@ -70,12 +70,8 @@ struct KnownInstance {
     Key128 span_key;
 };
 
-/// A writer whose thread has gone before it could tell what it lost: its slot waits for a page.
-struct Orphan {
-    Writer* writer;
-    Orphan* next;
-};
-/// ThreadState::owner of such a writer: nobody's, but not free.
+/// ThreadState::owner of a writer whose thread has gone before it could tell what it lost:
+/// nobody's, but not free.
 inline constexpr std::uint64_t kOrphanOwner = 1;
 
 /// Settings as resolved from code, environment and defaults. On the heap, made once.
@@ -95,7 +91,7 @@ struct Wiped {
     std::uint32_t alive;  ///< 1; 0 in a forked child until its first slow path
     OwnerLock lock;
     shm::SegmentWriter segment;
-    Orphan* orphans;
+    Writer* orphans;  ///< writers whose slots wait for a page, by next_orphan
 };
 
 struct Process {

@@ -60,8 +60,8 @@ void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) 
         begin.span.writer = nullptr;  // nothing of it will be written; its key lives in context()
     } else {
         if (begin.attach != nullptr) push(tracepoint.stack(), *begin.attach);
-        StackEntry lost{begin.span.key,   begin.span.root, parent.block, 0,
-                        EntryKind::kSpan, kEntryLost,      0};
+        StackEntry lost{
+            begin.span.key, begin.span.root, parent.block, 0, EntryKind::kSpan, kEntryLost, 0};
         if (begin.attach != nullptr) lost.flags |= kEntryOwnsContext;
         if (must_tell_state(lost)) lost.flags |= kEntryGated;
         push(tracepoint.stack(), lost);

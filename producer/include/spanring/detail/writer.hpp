@@ -103,6 +103,7 @@ struct alignas(64) Writer {
     std::uint32_t reserve_first;  ///< page claimed ahead + 1, chained in the pages; 0: none
     std::uint32_t reserve_generation;
     std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
+    Writer* next_orphan;
     Stash stash;
 };
 
