@@ -16,10 +16,6 @@ std::uint64_t load8(const std::uint8_t* bytes) noexcept {
     return value;
 }
 
-std::string text_of(std::span<const std::byte> bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 SpanId raw_span_id(std::uint64_t value) noexcept {
     SpanId id;
     std::memcpy(id.bytes.data(), &value, 8);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,10 @@ using Buffer = std::vector<std::byte>;
 void put_varint(Buffer& out, std::uint64_t value);
 void put_bytes(Buffer& out, std::span<const std::byte> bytes);
 void put_text(Buffer& out, std::string_view text);
+
+inline std::string text_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 template <typename T>
 void put_fixed(Buffer& out, T value) {

@@ -20,10 +20,6 @@ std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-std::string text_of(std::span<const std::byte> bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 template <typename T>
 std::vector<T> array_of(std::span<const std::byte> bytes) {
     std::vector<T> out(bytes.size() / sizeof(T));

@@ -67,12 +67,6 @@ bool put_item_attributes(Tracepoint& tracepoint, std::span<const Attribute> attr
     return true;
 }
 
-void put_for(Tracepoint& tracepoint, std::uint64_t for_key) noexcept {
-    if (for_key == 0) return;
-    tracepoint.record(SPANRING_REC_FOR, 0, 0);
-    tracepoint.word(for_key);
-}
-
 void write_event(Tracepoint& tracepoint, const Target& target, NameRef name,
                  std::span<const Attribute> attributes) noexcept {
     const std::uint32_t number = tracepoint.number_of(name);

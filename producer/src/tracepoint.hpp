@@ -189,6 +189,9 @@ std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
                            std::uint64_t for_key) noexcept;
 
 // ---- values.cpp ----
+
+/// Puts FOR, which aims the next record at that span; nothing if `for_key` is 0.
+void put_for(Tracepoint& tracepoint, std::uint64_t for_key) noexcept;
 /// Bytes of the attribute's record, padding included, without NAME.
 std::size_t value_bytes(const AttributeValue& value) noexcept;
 /// Puts NAME if needed, and the record. Turns pages as needed, so room() must have been asked for

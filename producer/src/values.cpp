@@ -124,13 +124,13 @@ void write_payload(Tracepoint::Payload& out, const AttributeValue& value) noexce
     }
 }
 
+}  // namespace
+
 void put_for(Tracepoint& tracepoint, std::uint64_t for_key) noexcept {
     if (for_key == 0) return;
     tracepoint.record(SPANRING_REC_FOR, 0, 0);
     tracepoint.word(for_key);
 }
-
-}  // namespace
 
 std::size_t value_bytes(const AttributeValue& value) noexcept {
     if (value.type() == Type::kBool) return 8;
