@@ -62,6 +62,9 @@ TEST(Fork, makes_the_child_a_producer_of_its_own_below_the_parents_span) {
 }
 
 TEST(Fork, beside_running_threads_leaves_both_sides_whole) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "the sanitizers' own locks, held by another thread at the fork, stay held";
+#endif
     traced([](TestDirectory&, MiniConsumer& consumer) {
         std::atomic<bool> stop{false};
         std::atomic<std::uint64_t> emitted{0};
