@@ -198,7 +198,10 @@ bool settle_debts(Process& process, Writer& writer) noexcept {
            state_of(&writer)->lost_ends_count != 0) {
         if (writer.generation != 0) publish_page(writer);
         const shm::PageClaim page = claim(process, writer, false, reason);
-        if (!page.valid()) return false;
+        if (!page.valid()) {
+            if (writer.resync != 0) seal_page(process, writer);
+            return false;
+        }
         seal_page(process, writer);
         install(process, writer, page);
         put_empty_snapshot(writer);
