@@ -261,7 +261,7 @@ void thread_exit(Process& process, Writer& writer) noexcept {
         if (entry->kind == EntryKind::kSpan && (entry->flags & kEntryLost) == 0) {
             writer.keep_slot = 1;
         }
-        if (is_context(*entry)) release(entry->block);
+        if (owns_block(*entry)) release(entry->block);
     }
     if (!writer.keep_slot) init_stack(state);
     if (current) {

@@ -57,6 +57,10 @@ bool is_context(const StackEntry& entry) noexcept {
     return entry.kind != EntryKind::kSpan;
 }
 
+bool owns_block(const StackEntry& entry) noexcept {
+    return is_context(entry) || (entry.flags & kEntryOwnsBlock) != 0;
+}
+
 void init_stack(ThreadState& state) noexcept {
     if (state.base != nullptr && state.base != state.stack) {
         os::unmap(state.base, static_cast<std::size_t>(reinterpret_cast<char*>(state.limit) -
@@ -91,9 +95,21 @@ bool push(ThreadState& state, const StackEntry& entry) noexcept {
     return true;
 }
 
+// Spans that were begun below a context may outlive the one that brought it along: the first of
+// them takes its reference over. It is not found by its flag alone: others may share the block.
+static void hand_block_over(ThreadState& state, StackEntry* from) noexcept {
+    for (StackEntry* above = from + 1; from->block != nullptr && above <= state.top; ++above) {
+        if (above->kind != EntryKind::kSpan || above->block != from->block) continue;
+        if ((above->flags & kEntryOwnsBlock) != 0) break;
+        above->flags |= kEntryOwnsBlock;
+        return;
+    }
+    release(from->block);
+}
+
 void erase(ThreadState& state, StackEntry* at) noexcept {
     changed_above(state, static_cast<std::size_t>(at - state.base) - 1);
-    if (is_context(*at)) release(at->block);
+    if (owns_block(*at)) hand_block_over(state, at);
     std::memmove(at, at + 1, static_cast<std::size_t>(state.top - at) * sizeof(StackEntry));
     --state.top;
 }
@@ -102,9 +118,8 @@ void pop_context(ThreadState& state) noexcept {
     while (state.top != state.base) {
         const StackEntry popped = *state.top--;
         changed_above(state, depth_of(state));
-        if (!is_context(popped)) continue;
-        release(popped.block);
-        return;
+        if (owns_block(popped)) release(popped.block);
+        if (is_context(popped)) return;
     }
 }
 
@@ -168,7 +183,7 @@ void leave_instance(Process& process, ThreadState& state, bool forked) noexcept 
         if (entry.kind == EntryKind::kSpan || entry.kind == EntryKind::kLocal) {
             ContextBlock* block = remote_block_of(entry.key, entry.root, entry.block, state.epoch);
             StackEntry told = entry_of(process, ContextAccess::of_block(block));
-            if (is_context(entry)) release(entry.block);
+            if (owns_block(entry)) release(entry.block);
             told.detail_bytes = is_context(entry) ? entry.detail_bytes : 0;
             if (!is_context(entry) && !forked) {
                 told.key = entry.key;

@@ -166,6 +166,8 @@ void put_attach(Writer& writer, const StackEntry& entry) noexcept;
 /// more of it, in the next page.
 bool put_snapshot(Writer& writer, ThreadState& state, std::size_t limit) noexcept;
 bool is_context(const StackEntry& entry) noexcept;
+/// Whether the entry holds a reference to its block.
+bool owns_block(const StackEntry& entry) noexcept;
 
 // ---- stash.cpp ----
 void stash_begin(Writer& writer, SpanState& span, NameRef name) noexcept;

@@ -124,6 +124,23 @@ TEST(ExplicitParent, takes_its_own_context_away_when_it_ends_out_of_order) {
     });
 }
 
+TEST(ExplicitParent, that_ends_before_its_children_leaves_them_their_trace) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        auto first = std::make_unique<Span>(
+            "first", SpanOptions{.parent = Context::from_headers(kRemoteParent, "vendor=1")});
+        Span second("second");
+        Span third("third");
+        first.reset();
+        EXPECT_EQ(third.context().trace_id(), "0af7651916cd43dd8448eb211c80319c");
+        second.end();
+        EXPECT_EQ(third.context().trace_state(), "vendor=1");
+        third.end();
+        for (const auto& span : consumer.drain()) {
+            EXPECT_EQ(to_hex(span.trace_id), "0af7651916cd43dd8448eb211c80319c") << span.name;
+        }
+    });
+}
+
 TEST(LoneEvent, inherits_what_a_root_span_inherits) {
     traced([](TestDirectory&, MiniConsumer& consumer) {
         const Scope scope =

@@ -39,6 +39,8 @@ inline constexpr std::uint8_t kEntryGated = 0x8;
 inline constexpr std::uint8_t kEntrySuppressed = 0x10;
 /// The reader does not know the span's tracestate: it was lost. Its children say theirs.
 inline constexpr std::uint8_t kEntryStateLost = 0x20;
+/// A span that outlived the context below whose block it uses, and holds that reference now.
+inline constexpr std::uint8_t kEntryOwnsBlock = 0x40;
 
 /// An open span or an attached context. The first entry of a stack is always a kNone sentinel.
 struct StackEntry {
