@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 1u << 20;  // a write per ~2,000 spans: out of the profile
 
-struct Options {
+struct ExportOptions {
     Selection selection;
     std::string format{"jsonl"};
     std::string output;
@@ -57,7 +57,7 @@ Result<int> open_output(const std::string& path) {
     return fd;
 }
 
-Result<int> export_spans(const GlobalOptions& options, const Options& wanted) {
+Result<int> export_spans(const GlobalOptions& options, const ExportOptions& wanted) {
     auto filter = to_filter(wanted.selection, realtime_now_ns());
     if (!filter) return std::move(filter).error();
     if (!wanted.trace_id.empty()) {
@@ -108,7 +108,7 @@ void add_export(CLI::App& app, Session& session) {
                                     "spanring export > spans.jsonl\n"
                                     "spanring export --service cart --since 1h -o cart.jsonl\n"
                                     "spanring export --error | jq -r .name | sort | uniq -c");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<ExportOptions>();
     add_selection(*command, wanted->selection);
     command->add_option("--trace", wanted->trace_id, "Of this trace")
         ->type_name("ID")

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 using shm::PageView;
 using shm::SegmentReader;
 
-struct Options {
+struct InspectOptions {
     std::string file;
     bool verbose{false};
 };
@@ -252,7 +252,7 @@ Result<int> inspect_window(const std::string& path, const Mapping& mapping,
 }
 
 // A segment says so in its first word; everything else is read as a window.
-Result<int> inspect_file(const GlobalOptions& options, const Options& wanted) {
+Result<int> inspect_file(const GlobalOptions& options, const InspectOptions& wanted) {
     const UniqueFd fd(::open(wanted.file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd.valid()) return os_error(errno, wanted.file);
     struct stat facts {};
@@ -284,7 +284,7 @@ void add_inspect(CLI::App& app, Session& session) {
                     "spanring inspect /dev/shm/spanring-0/4711-*.seg\n"
                     "spanring inspect -v /dev/shm/spanring-0/4711-*.seg\n"
                     "spanring inspect ~/.local/state/spanring/db/w-*1.log --json");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<InspectOptions>();
     command->add_option("FILE", wanted->file, "A .seg of a ring directory or a w-*.log")
         ->required();
     command->add_flag("-v,--verbose", wanted->verbose, "Every record; every instance and batch");

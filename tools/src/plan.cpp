@@ -24,7 +24,7 @@ constexpr double kRecordBytesDefault = 12;           // begin and end 8, an attr
 constexpr std::uint64_t kTracepointsMin = 10'000;
 constexpr std::uint64_t kFramesMeasured = 2000;  // some seconds of a busy database
 
-struct Options {
+struct PlanOptions {
     std::string rate;
     std::string delay;
     std::string stored_bytes;
@@ -70,7 +70,7 @@ void take_measured(const GlobalOptions& options, PlanInput* input, Sources* sour
     }
 }
 
-Result<void> take_given(const Options& wanted, PlanInput* input, Sources* sources) {
+Result<void> take_given(const PlanOptions& wanted, PlanInput* input, Sources* sources) {
     if (!wanted.rate.empty()) {
         auto rate = parse_rate(wanted.rate);
         if (!rate) return std::move(rate).error().in("--rate");
@@ -179,7 +179,7 @@ std::string as_text(const PlanInput& input, const Sources& sources, const Plan& 
     return out;
 }
 
-Result<int> show_plan(const GlobalOptions& options, const Options& wanted) {
+Result<int> show_plan(const GlobalOptions& options, const PlanOptions& wanted) {
     PlanInput input;
     input.rate = kRateDefault;
     input.delay_seconds = static_cast<double>(kDelayDefaultNs) / 1e9;
@@ -212,7 +212,7 @@ void add_plan(CLI::App& app, Session& session) {
                     "spanring plan   (from what the database measures)\n"
                     "spanring plan --rate 1M --delay 5ms --bytes 4.2 --retention 7d\n"
                     "spanring plan --rate 200k --processes 12 --delay 2s   (bridge a restart)");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<PlanOptions>();
     command->add_option("--rate", wanted->rate, "G: tracepoints per second and process")
         ->type_name("N");
     command->add_option("--delay", wanted->delay, "D: the longest delay to bridge")

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kPollInterval{10};
 constexpr int kExitNotFound = 127;     // as shells say it
 constexpr int kExitNotRunnable = 126;  // as shells say it
 
-struct Options {
+struct RunOptions {
     std::vector<std::string> command;
 };
 
@@ -68,7 +68,7 @@ struct RunOutcome {
 };
 
 // The command as the root span of everything that it does.
-RunOutcome run_traced(const Options& wanted, const ConsumerOptions& consumer) {
+RunOutcome run_traced(const RunOptions& wanted, const ConsumerOptions& consumer) {
     RunOutcome outcome;
     const std::string line = command_line(wanted.command);
     {
@@ -141,7 +141,7 @@ Result<int> report(const GlobalOptions& options, const OperationTable& table,
     return *outcome.exit_code;
 }
 
-Result<int> trace_command(const GlobalOptions& options, const Options& wanted) {
+Result<int> trace_command(const GlobalOptions& options, const RunOptions& wanted) {
     auto consumer = consumer_options(options);
     if (!consumer) return std::move(consumer).error();
     const std::uint64_t before = newest_frame_of(consumer->database);
@@ -176,7 +176,7 @@ void add_run(CLI::App& app, Session& session) {
         "spanring run -- ./server --port 8080\n"
         "spanring run -- make -j8 test\n"
         "The exit code is the command's. Without a running consumer one runs meanwhile.");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<RunOptions>();
     command->add_option("CMD", wanted->command, "Command and its arguments, after --")->required();
     command->callback([&session, wanted] {
         session.action = [&session, wanted] { return trace_command(session.options, *wanted); };

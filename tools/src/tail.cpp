@@ -19,7 +19,7 @@ using codec::Span;
 // Half of what people notice as a delay.
 constexpr std::chrono::milliseconds kPollInterval{50};
 
-struct Options {
+struct TailOptions {
     Selection selection;
     bool verbose{false};
     std::uint64_t limit{0};  // 0: until interrupted
@@ -53,7 +53,7 @@ std::string span_line(const Span& span, const Terminal& terminal, bool verbose) 
     return line;
 }
 
-Result<int> follow(const GlobalOptions& options, const Options& wanted) {
+Result<int> follow(const GlobalOptions& options, const TailOptions& wanted) {
     auto filter = to_filter(wanted.selection, realtime_now_ns());
     if (!filter) return std::move(filter).error();
     auto reader = open_database(options);
@@ -97,7 +97,7 @@ void add_tail(CLI::App& app, Session& session) {
                                     "spanring tail --service cart --min 10ms\n"
                                     "spanring tail --error -v\n"
                                     "spanring tail --json --limit 100 > sample.jsonl");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<TailOptions>();
     add_selection(*command, wanted->selection);
     command->add_flag("-v,--verbose", wanted->verbose, "Attributes too");
     command->add_option("-n,--limit", wanted->limit, "End after so many spans")->type_name("N");

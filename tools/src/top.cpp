@@ -25,7 +25,7 @@ constexpr std::uint64_t kFramesMax = 3000;
 constexpr const char* kEnterScreen = "\x1b[?1049h\x1b[?25l";
 constexpr const char* kLeaveScreen = "\x1b[?25h\x1b[?1049l";
 
-struct Options {
+struct TopOptions {
     bool once{false};
     double interval_seconds{kIntervalDefault};
 };
@@ -138,7 +138,7 @@ private:
     std::uint64_t position_{0};
 };
 
-Result<int> watch(const GlobalOptions& options, const Options& wanted) {
+Result<int> watch(const GlobalOptions& options, const TopOptions& wanted) {
     auto directory = ring_directory(options);
     if (!directory) return std::move(directory).error();
     auto database = database_path(options);
@@ -173,7 +173,7 @@ void add_top(CLI::App& app, Session& session) {
                     "spanring top\n"
                     "spanring top --once --json | jq .delay_ns_p99\n"
                     "spanring top --interval 5");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<TopOptions>();
     command->add_flag("--once", wanted->once, "One look, then end");
     command->add_option("--interval", wanted->interval_seconds, "Between two looks")
         ->check(CLI::Range(0.1, 3600.0))

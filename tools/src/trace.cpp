@@ -22,7 +22,7 @@ constexpr std::size_t kDurationColumns = 9;  // "12.3 ms", "2 h 10 m"
 constexpr std::size_t kBarColumnsMin = 16;
 constexpr std::size_t kLabelColumnsMin = 24;
 
-struct Options {
+struct TraceOptions {
     std::string id;
     bool verbose{false};
 };
@@ -180,7 +180,7 @@ std::string as_json(const std::vector<Span>& spans) {
     return out + "]\n";
 }
 
-Result<int> show_trace(const GlobalOptions& options, const Options& wanted) {
+Result<int> show_trace(const GlobalOptions& options, const TraceOptions& wanted) {
     auto id = parse_trace_id(wanted.id);
     if (!id) return std::move(id).error();
     auto reader = open_database(options);
@@ -206,7 +206,7 @@ void add_trace(CLI::App& app, Session& session) {
                                     "spanring trace 4bf92f3577b34da6a3ce929d0e0e4736\n"
                                     "spanring trace -v 4bf92f3577b34da6a3ce929d0e0e4736\n"
                                     "spanring trace --json 4bf92f3577b34da6a3ce929d0e0e4736");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<TraceOptions>();
     command->add_option("ID", wanted->id, "Trace id: 32 hex digits (or 16)")->required();
     command->add_flag("-v,--verbose", wanted->verbose, "Attributes, events and links too");
     command->callback([&session, wanted] {

@@ -17,7 +17,7 @@ constexpr std::size_t kTracesDefault = 20;     // a screen
 constexpr std::size_t kTracesLimit = 100'000;  // summaries are held in memory
 constexpr std::size_t kServicesShown = 4;
 
-struct Options {
+struct TracesOptions {
     Selection selection;
     std::size_t limit{kTracesDefault};
 };
@@ -78,7 +78,7 @@ std::string as_table(const std::vector<TraceSummary>& traces) {
     return table.render(terminal);
 }
 
-Result<int> find_traces(const GlobalOptions& options, const Options& wanted) {
+Result<int> find_traces(const GlobalOptions& options, const TracesOptions& wanted) {
     auto filter = to_filter(wanted.selection, realtime_now_ns());
     if (!filter) return std::move(filter).error();
     auto reader = open_database(options);
@@ -102,7 +102,7 @@ void add_traces(CLI::App& app, Session& session) {
                     "spanring traces --service cart --min 50ms --since 15m\n"
                     "spanring traces --error --attribute http.status_code=500 --limit 5\n"
                     "spanring traces --json | jq -r '.[0].trace_id' | xargs spanring trace");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<TracesOptions>();
     add_selection(*command, wanted->selection);
     command->add_option("-n,--limit", wanted->limit, "At most so many")
         ->check(CLI::Range(std::size_t{1}, kTracesLimit))

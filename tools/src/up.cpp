@@ -12,7 +12,7 @@
 namespace spanring::tools {
 namespace {
 
-struct Options {
+struct UpOptions {
     bool foreground{false};
     std::string log_file;
 };
@@ -60,7 +60,7 @@ std::string as_text(const ConsumerOptions& consumer, pid_t pid, bool started) {
     return out;
 }
 
-Result<int> bring_up(const GlobalOptions& options, const Options& wanted) {
+Result<int> bring_up(const GlobalOptions& options, const UpOptions& wanted) {
     auto consumer = consumer_options(options);
     if (!consumer) return std::move(consumer).error();
     // In the foreground spanringd talks on stderr, which whoever started it collects.
@@ -86,7 +86,7 @@ void add_up(CLI::App& app, Session& session) {
                                     "spanring up\n"
                                     "spanring up --db /srv/traces\n"
                                     "spanring up --foreground   (for systemd and containers)");
-    auto wanted = std::make_shared<Options>();
+    auto wanted = std::make_shared<UpOptions>();
     command->add_flag("--foreground", wanted->foreground, "Stay; do not become a daemon");
     command->add_option("--log-file", wanted->log_file, "Log into this file")->type_name("FILE");
     command->callback([&session, wanted] {
