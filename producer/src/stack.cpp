@@ -176,29 +176,41 @@ void init_thread(Process& process, ThreadState& state) noexcept {
     if (!push(state, entry)) release(entry.block);
 }
 
+namespace {
+
+/// What a span or local context of the left instance is from now on: the parent of what comes.
+StackEntry left_behind(Process& process, const ThreadState& state, const StackEntry& entry,
+                       bool forked) noexcept {
+    ContextBlock* block = remote_block_of(entry.key, entry.root, entry.block, state.epoch);
+    StackEntry told = entry_of(process, ContextAccess::of_block(block));
+    told.detail_bytes = is_context(entry) ? entry.detail_bytes : 0;
+    if (!is_context(entry) && !forked) {
+        told.key = entry.key;
+        told.epoch = static_cast<std::uint16_t>(state.epoch);
+        told.flags |= entry.flags & (kEntryOwnsContext | kEntryLost);
+    }
+    return told;
+}
+
+}  // namespace
+
 void leave_instance(Process& process, ThreadState& state, bool forked) noexcept {
+    // From the top, because an entry borrows its block from the one below that owns it.
+    for (StackEntry* at = state.top; at != state.base; --at) {
+        if (at->kind != EntryKind::kSpan && at->kind != EntryKind::kLocal) continue;
+        const StackEntry told = left_behind(process, state, *at, forked);
+        if (owns_block(*at)) release(at->block);
+        *at = told;
+    }
     StackEntry* kept = state.base;
     for (StackEntry* at = state.base + 1; at <= state.top; ++at) {
-        StackEntry entry = *at;
-        if (entry.kind == EntryKind::kSpan || entry.kind == EntryKind::kLocal) {
-            ContextBlock* block = remote_block_of(entry.key, entry.root, entry.block, state.epoch);
-            StackEntry told = entry_of(process, ContextAccess::of_block(block));
-            if (owns_block(entry)) release(entry.block);
-            told.detail_bytes = is_context(entry) ? entry.detail_bytes : 0;
-            if (!is_context(entry) && !forked) {
-                told.key = entry.key;
-                told.epoch = static_cast<std::uint16_t>(state.epoch);
-                told.flags |= entry.flags & (kEntryOwnsContext | kEntryLost);
-            }
-            entry = told;
-        }
         // What nobody can end any more is needed only as far as it is the parent of something.
         const bool endless = kept != state.base && forked && kept->detail_bytes == 0;
-        if (endless && entry.detail_bytes == 0) {
+        if (endless && at->detail_bytes == 0) {
             release(kept->block);
-            *kept = entry;
+            *kept = *at;
         } else {
-            *++kept = entry;
+            *++kept = *at;
         }
     }
     state.top = kept;

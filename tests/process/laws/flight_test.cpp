@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -114,6 +116,42 @@ Flow measure_flow(store::Reader& reader, std::uint64_t first_frame) {
             delay_ns_sum / spans * 1e-9};
 }
 
+/// What one round of looks found.
+struct Round {
+    Flow flow;
+    double in_flight{0};  ///< mean of what was counted in the shared memory
+    [[nodiscard]] double expected() const {
+        return flow.tracepoints_per_second * flow.delay_seconds;
+    }
+    [[nodiscard]] double ratio() const { return in_flight / expected(); }
+};
+
+/// Counts what is in flight at 200 random moments, and asks the database about the same time.
+Round look(const shm::SegmentReader& segment, store::Reader& reader, std::mt19937& random) {
+    constexpr int kLooks = 200;
+    EXPECT_TRUE(reader.refresh().ok());
+    const std::uint64_t first_frame = reader.newest_frame();
+    std::uniform_int_distribution<int> pause_us(1000, 20000);
+    double sum = 0;
+    for (int i = 0; i < kLooks; ++i) {
+        std::this_thread::sleep_for(std::chrono::microseconds(pause_us(random)));
+        const auto pending = segment.count_pending();
+        EXPECT_TRUE(pending.ok());
+        if (pending.ok()) sum += static_cast<double>(pending->tracepoints);
+    }
+    EXPECT_TRUE(reader.refresh().ok());
+    return {measure_flow(reader, first_frame), sum / kLooks};
+}
+
+std::unique_ptr<store::Reader> wait_for_first_span(const std::string& database) {
+    for (int i = 0; i < 300; ++i) {
+        std::this_thread::sleep_for(100ms);
+        auto opened = store::Reader::open(database);
+        if (opened.ok() && opened.value()->newest_frame() > 5) return std::move(opened).value();
+    }
+    return nullptr;
+}
+
 TEST(Laws, tracepoints_in_flight_are_rate_times_delay) {
     TemporaryFolder folder;
     const std::string rings = folder.in("rings");
@@ -128,16 +166,8 @@ TEST(Laws, tracepoints_in_flight_are_rate_times_delay) {
         produce_steadily();
     }
     Child producer(pid);
-
-    // Until the first span is queryable.
-    std::unique_ptr<store::Reader> reader;
-    for (int i = 0; i < 300 && reader == nullptr; ++i) {
-        std::this_thread::sleep_for(100ms);
-        auto opened = store::Reader::open(database);
-        if (opened.ok() && opened.value()->newest_frame() > 5) reader = std::move(opened).value();
-    }
+    const auto reader = wait_for_first_span(database);
     ASSERT_NE(reader, nullptr) << "no span became queryable";
-    const std::uint64_t first_frame = reader->newest_frame();
 
     auto directory = shm::RingDirectory::open(rings, shm::RingDirectory::Create::kNo);
     ASSERT_TRUE(directory.ok());
@@ -148,28 +178,20 @@ TEST(Laws, tracepoints_in_flight_are_rate_times_delay) {
                                               shm::SegmentReader::Mode::kReadOnly);
     ASSERT_TRUE(segment.ok()) << segment.error().message;
 
+    // The median of three rounds: a machine that stalls in one of them proves nothing.
     std::mt19937 random(20261122);
-    std::uniform_int_distribution<int> pause_us(1000, 30000);
-    constexpr int kLooks = 200;
-    double in_flight_sum = 0;
-    for (int i = 0; i < kLooks; ++i) {
-        std::this_thread::sleep_for(std::chrono::microseconds(pause_us(random)));
-        const auto pending = segment->count_pending();
-        ASSERT_TRUE(pending.ok()) << pending.error().message;
-        in_flight_sum += static_cast<double>(pending->tracepoints);
+    std::array<Round, 3> rounds;
+    for (Round& round : rounds) {
+        round = look(*segment, *reader, random);
+        std::printf("G = %.0f tracepoints/s, D = %.3f ms, G x D = %.1f, R = %.1f, ratio %.3f\n",
+                    round.flow.tracepoints_per_second, round.flow.delay_seconds * 1e3,
+                    round.expected(), round.in_flight, round.ratio());
     }
-
-    ASSERT_TRUE(reader->refresh().ok());
-    const Flow flow = measure_flow(*reader, first_frame);
-    const double in_flight = in_flight_sum / kLooks;
-    const double expected = flow.tracepoints_per_second * flow.delay_seconds;
-    std::printf("G = %.0f tracepoints/s, D = %.3f ms, G x D = %.1f, R = %.1f\n",
-                flow.tracepoints_per_second, flow.delay_seconds * 1e3, expected, in_flight);
-    RecordProperty("R", std::to_string(in_flight));
-    RecordProperty("GxD", std::to_string(expected));
-    EXPECT_GT(flow.tracepoints_per_second, 10000);
-    EXPECT_GT(in_flight, expected * 0.8);
-    EXPECT_LT(in_flight, expected * 1.2);
+    std::sort(rounds.begin(), rounds.end(),
+              [](const Round& a, const Round& b) { return a.ratio() < b.ratio(); });
+    EXPECT_GT(rounds[1].flow.tracepoints_per_second, 10000);
+    EXPECT_GT(rounds[1].ratio(), 0.8);
+    EXPECT_LT(rounds[1].ratio(), 1.2);
 }
 
 }  // namespace

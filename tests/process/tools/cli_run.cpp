@@ -1,6 +1,7 @@
 #include "cli_run.hpp"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -81,6 +82,13 @@ Folder::Folder(const std::string& under) : path_(under + "/spanring-tools-XXXXXX
 Folder::~Folder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
+}
+
+rapidjson::Document parsed(const Outcome& outcome) {
+    rapidjson::Document document;
+    document.Parse(outcome.out.c_str());
+    EXPECT_FALSE(document.HasParseError()) << outcome.out << outcome.err;
+    return document;
 }
 
 }  // namespace spanring::tools

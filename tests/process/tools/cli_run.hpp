@@ -1,6 +1,8 @@
 // Runs the `spanring` program as a user's shell would.
 #pragma once
 
+#include <rapidjson/document.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,9 @@ using Variables = std::vector<std::pair<std::string, std::string>>;
 /// it after `seconds`. Output goes to files: nothing can block.
 [[nodiscard]] Outcome run_spanring(std::vector<std::string> arguments,
                                    const Variables& variables = {}, unsigned seconds = 60);
+
+/// Returns what the command printed as JSON; a failure of the test if it is none.
+[[nodiscard]] rapidjson::Document parsed(const Outcome& outcome);
 
 /// The folder in which the built programs lie.
 [[nodiscard]] std::string program_folder();

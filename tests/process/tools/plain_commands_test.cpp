@@ -13,13 +13,6 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-rapidjson::Document parsed(const Outcome& outcome) {
-    rapidjson::Document document;
-    document.Parse(outcome.out.c_str());
-    EXPECT_FALSE(document.HasParseError()) << outcome.out << outcome.err;
-    return document;
-}
-
 class Command : public testing::TestWithParam<const char*> {};
 
 TEST_P(Command, explains_itself_with_examples) {

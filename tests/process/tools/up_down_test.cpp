@@ -12,13 +12,6 @@ namespace {
 
 using testing::HasSubstr;
 
-rapidjson::Document parsed(const Outcome& outcome) {
-    rapidjson::Document document;
-    document.Parse(outcome.out.c_str());
-    EXPECT_FALSE(document.HasParseError()) << outcome.out << outcome.err;
-    return document;
-}
-
 class Consumer : public testing::Test {
 protected:
     void SetUp() override {

@@ -10,7 +10,7 @@ TEST(Losses, children_of_a_lost_begin_keep_its_id_as_parent) {
     RecordWriter w;
     // Ordinal 2 was lost; the next page's snapshot names it.
     w.page(0, 1).begin(n, 1);
-    w.page(10, 3).snapshot(2, 2).open(1).open(2, SPANRING_OPEN_LOST).begin(n, 11).end(3, 12);
+    w.page(10, 3).snapshot(2, 2).open(1).open(2, SPANRING_OPEN_LOST, 1).begin(n, 11).end(3, 12);
     w.end(2, 13).end(1, 14);
     ASSERT_TRUE(rig.feed(w));
     const auto spans = rig.spans();
