@@ -17,11 +17,20 @@ std::uint64_t bytes_of(const Folder& folder, std::uint64_t window) {
     return bytes ? *bytes : 0;
 }
 
+/// The first window that must stay: the newest that begins with a snapshot, not the newest by name,
+/// which may be empty or torn still. Without it, positions and open spans would be lost.
+Result<std::uint64_t> first_kept(const Folder& folder, const std::vector<std::uint64_t>& windows) {
+    if (windows.empty()) return std::uint64_t{0};
+    return fold_start(folder, windows);
+}
+
 }  // namespace
 
 Result<std::uint64_t> retire_windows(const Folder& folder, const RetirementRule& rule) {
     auto windows = folder.windows();
     if (!windows) return std::move(windows).error();
+    auto kept = first_kept(folder, *windows);
+    if (!kept) return kept;
     std::vector<std::uint64_t> bytes;
     std::uint64_t total = 0;
     for (const std::uint64_t window : *windows) {
@@ -29,7 +38,7 @@ Result<std::uint64_t> retire_windows(const Folder& folder, const RetirementRule&
         total += bytes.back();
     }
     std::uint64_t removed = 0;
-    for (std::size_t i = 0; i + 1 < windows->size(); ++i) {
+    for (std::size_t i = 0; i + 1 < windows->size() && (*windows)[i] < *kept; ++i) {
         bool old = total > rule.bytes_max;
         if (!old) {
             // Whatever is in a window was committed before the first frame of the next one.
@@ -49,7 +58,9 @@ Result<std::uint64_t> retire_windows(const Folder& folder, const RetirementRule&
 Result<bool> retire_oldest(const Folder& folder) {
     auto windows = folder.windows();
     if (!windows) return std::move(windows).error();
-    if (windows->size() < 2) return false;
+    auto kept = first_kept(folder, *windows);
+    if (!kept) return std::move(kept).error();
+    if (windows->empty() || windows->front() >= *kept) return false;
     if (auto gone = folder.remove_window(windows->front()); !gone) return std::move(gone).error();
     return true;
 }

@@ -17,11 +17,11 @@ struct RetirementRule {
 };
 
 /// Removes the oldest windows while there are too many bytes or they hold nothing younger than
-/// age_max. Never the newest. Returns how many.
+/// age_max. Never the newest that begins with a snapshot, nor one behind it. Returns how many.
 [[nodiscard]] Result<std::uint64_t> retire_windows(const Folder& folder,
                                                    const RetirementRule& rule);
 
-/// Removes the oldest window if there are two or more. Returns whether it did.
+/// Removes the oldest window if a newer one begins with a snapshot. Returns whether it did.
 [[nodiscard]] Result<bool> retire_oldest(const Folder& folder);
 
 }  // namespace spanring::store

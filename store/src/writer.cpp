@@ -55,7 +55,8 @@ public:
 private:
     [[nodiscard]] Result<void> begin_window();
     [[nodiscard]] Result<void> append(std::span<const std::byte> bytes);
-    void abandon_window(std::uint64_t good_bytes);
+    /// Returns whether what is behind `good_bytes` is gone from the log.
+    bool abandon_window(std::uint64_t good_bytes);
     /// A full disk heals by itself: the oldest window goes, for the next try.
     void make_room(const Error& cause) {
         if (cause.code == ErrorCode::kNoSpace) (void)retire_oldest(folder_);
@@ -108,15 +109,14 @@ Result<void> WriterImpl::append(std::span<const std::byte> bytes) {
 }
 
 // Nothing is tried twice: after a failed write or sync nobody knows what the file holds.
-void WriterImpl::abandon_window(std::uint64_t good_bytes) {
+bool WriterImpl::abandon_window(std::uint64_t good_bytes) {
     const std::uint64_t number = window_->number();
     const bool removed = good_bytes == 0 && folder_.remove_window(number).ok();
-    // If the cut fails as well, the frame may stay there whole; the next window's first frame will
-    // have its number, which makes it void.
-    if (!removed) (void)window_->cut(good_bytes);
+    const bool gone = removed || window_->cut(good_bytes).ok();
     window_.reset();
     // release: pairs with the acquire in wants_snapshot.
     wants_snapshot_.store(true, std::memory_order_release);
+    return gone;
 }
 
 Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summary) {
@@ -138,7 +138,11 @@ Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summar
     frame.committed_ns = options_.now_ns();
     const std::uint64_t good_bytes = window_->bytes();
     if (auto appended = append(encode(frame, summary)); !appended) {
-        abandon_window(good_bytes);
+        const bool whole = window_->bytes() != good_bytes;
+        // A follower may have passed a frame that was there whole, and would take another of its
+        // number for known. Only if it cannot be cut off is the number used again: the first frame
+        // of the next window then makes it void.
+        if (abandon_window(good_bytes) && whole) ++next_frame_;
         make_room(appended.error());
         return std::move(appended).error();
     }

@@ -156,6 +156,45 @@ TEST(Retirement, happens_by_itself_at_new_windows) {
     EXPECT_LE(files_in(dir.db(), ".log").size(), 3u);
 }
 
+/// As a writer leaves it that is killed between the creation of a window and its first frame.
+void add_empty_window(const std::string& db) {
+    write_file(db + "/w-0000000000000099.log", "");
+}
+
+TEST(Retirement, never_removes_the_only_snapshot_for_a_window_that_is_still_empty) {
+    TempDir dir;
+    const WriterOptions tiny{.window_bytes_max = 100, .database_bytes_max = 1};
+    ASSERT_EQ(in_child([&] {
+                  auto writer = open_writer(dir.db(), tiny);
+                  if (!commit_numbered(*writer, 1).ok() || !commit_numbered(*writer, 2).ok())
+                      return 1;
+                  add_empty_window(dir.db());
+                  if (!writer->retire().ok()) return 2;
+                  ::kill(::getpid(), SIGKILL);
+                  return 3;
+              }),
+              128 + SIGKILL);
+    EXPECT_THAT(files_in(dir.db(), ".log"), SizeIs(2)) << "the last snapshot and the empty one";
+    auto writer = open_writer(dir.db(), tiny);
+    ASSERT_THAT(writer->recovered().instances, SizeIs(1));
+    EXPECT_EQ(writer->recovered().instances[0].pages[0].bytes, 2u);
+    EXPECT_EQ(visible_names(dir.db()).back(), "f2");
+}
+
+TEST(Retirement, a_full_disk_does_not_cost_the_only_snapshot_either) {
+    TempDir dir;
+    auto writer = open_writer(dir.db(), {.window_bytes_max = 100});
+    ASSERT_TRUE(commit_numbered(*writer, 1).ok());
+    ASSERT_TRUE(writer->index_now().ok());
+    add_empty_window(dir.db());
+    os::inject_fault(os::Call::kWrite, 1, ENOSPC);
+    EXPECT_FALSE(commit_numbered(*writer, 2).ok());
+    os::clear_fault();
+    EXPECT_EQ(visible_names(dir.db()), numbered(1));
+    writer.reset();
+    EXPECT_THAT(open_writer(dir.db())->recovered().instances, SizeIs(1));
+}
+
 /// Commits ten frames, one call failing on the way; returns the names of what was committed.
 std::vector<std::string> commit_through(Writer& writer, int* failures) {
     std::vector<std::string> committed;
@@ -219,25 +258,46 @@ INSTANTIATE_TEST_SUITE_P(Writer, Faults,
                                            Fault{os::Call::kStat, EIO, Durability::kInterval},
                                            Fault{os::Call::kUnlink, EIO, Durability::kInterval}));
 
+Result<std::uint64_t> commit_void(Writer& writer) {
+    Frame frame = frame_of({{NativeRow{.ordinal = 99, .name = "void"}}, {}, false});
+    return writer.commit(std::move(frame), {1, 1000, 1000});
+}
+
 TEST(Writer, a_failed_commit_that_cannot_be_cut_off_is_void) {
     TempDir dir;
     auto writer = open_writer(dir.db(), {.durability = Durability::kCommit});
     ASSERT_TRUE(commit_numbered(*writer, 1).ok());
-    // The frame is written, its fdatasync fails, and so does the cut: it stays there whole.
-    os::inject_lasting_fault(os::Call::kSync, 1, EIO);
-    Frame frame = frame_of({{NativeRow{.ordinal = 99, .name = "void"}}, {}, false});
-    EXPECT_FALSE(writer->commit(std::move(frame), {1, 1000, 1000}).ok());
-    os::clear_fault();
-    // As if the cut had failed: put the frame back.
+    ASSERT_TRUE(writer->index_now().ok());  // from here on the indexer makes no calls
     const std::string first = files_in(dir.db(), ".log").front();
-    Frame again = frame_of({{NativeRow{.ordinal = 99, .name = "void"}}, {}, false});
-    again.number = 2;
-    const auto bytes = encode(again, {1, 1000, 1000});
-    write_file(first, read_file(first) +
-                          std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-    ASSERT_TRUE(commit_numbered(*writer, 2).ok());
+    const std::size_t before = read_file(first).size();
+    // The frame is written, its fdatasync fails, and so does the cut: it stays there whole.
+    os::inject_lasting_fault(os::Call::kAny, 2, EIO);
+    EXPECT_FALSE(commit_void(*writer).ok());
+    EXPECT_EQ(os::clear_fault(), 2u);
+    ASSERT_GT(read_file(first).size(), before);
+    ASSERT_EQ(*commit_numbered(*writer, 2), 2u);
     EXPECT_EQ(visible_names(dir.db()), numbered(2));
     ASSERT_TRUE(writer->index_now().ok());
+    EXPECT_EQ(visible_names(dir.db()), numbered(2));
+}
+
+TEST(Writer, a_failed_commit_that_was_there_whole_does_not_give_its_number_to_the_next) {
+    TempDir dir;
+    auto writer = open_writer(dir.db(), {.durability = Durability::kCommit});
+    ASSERT_TRUE(commit_numbered(*writer, 1).ok());
+    os::inject_fault(os::Call::kSync, 1, EIO);
+    EXPECT_FALSE(commit_void(*writer).ok());
+    EXPECT_EQ(os::clear_fault(), 1u);
+    ASSERT_EQ(*commit_numbered(*writer, 2), 3u);
+    // A follower that saw the frame before it was cut off goes on behind it.
+    std::vector<std::string> names;
+    const auto seen = open_reader(dir.db())->visit_after(2, [&](const codec::Span& span) {
+        names.push_back(span.name);
+        return true;
+    });
+    ASSERT_TRUE(seen.ok());
+    EXPECT_EQ(*seen, 3u);
+    EXPECT_THAT(names, ::testing::ElementsAre("f2"));
     EXPECT_EQ(visible_names(dir.db()), numbered(2));
 }
 

@@ -57,7 +57,7 @@ struct InstanceDelta {
 };
 
 struct Frame {
-    std::uint64_t number{0};       ///< set by the store's writer, consecutive over windows
+    std::uint64_t number{0};       ///< set by the store's writer, ascending over windows
     std::int64_t committed_ns{0};  ///< realtime, set by the store's writer
     bool snapshot{
         false};  ///< the first of a window: `instances`, `open_spans` and `deferred` are complete
