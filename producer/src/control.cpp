@@ -47,14 +47,10 @@ void wait_a_little() noexcept {
 
 /// Tells the reader what this thread and exited ones still owe it. Returns whether that is all.
 bool settle(detail::Process& process) noexcept {
-    bool settled = true;
-    {
-        detail::Tracepoint tracepoint(false);
-        if (tracepoint.state() == detail::Tracepoint::State::kSignal) return false;
-        if (tracepoint.ready()) {
-            settled = detail::settle_debts(process, tracepoint.writer());
-        }
-    }
+    // To the end: a handler over settle_orphans must not wait for the locks that this thread holds.
+    const detail::Tracepoint tracepoint(false);
+    if (tracepoint.state() == detail::Tracepoint::State::kSignal) return false;
+    const bool settled = !tracepoint.ready() || detail::settle_debts(process, tracepoint.writer());
     return detail::settle_orphans(process) && settled;
 }
 
