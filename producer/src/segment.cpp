@@ -4,6 +4,7 @@
 #include <new>
 
 #include "process.hpp"
+#include "spanring/base/os.hpp"
 #include "spanring/shm/clock.hpp"
 #include "spanring/shm/doorbell.hpp"
 
@@ -77,6 +78,13 @@ bool check_directory(Process& process) noexcept {
     return true;
 }
 
+/// Takes a segment back that nobody has written in: the next attempt makes another.
+void discard(const Process& process, shm::SegmentWriter& segment) noexcept {
+    segment.close();
+    os::unlink_at(process.directory->fd(), segment.file_name());
+    segment.destroy();
+}
+
 /// Publishes the new instance.
 void install(Process& process) noexcept {
     const shm::SegmentWriter& segment = process.wiped->segment;
@@ -125,18 +133,19 @@ bool ensure_segment(Process& process) noexcept {
             options.parent = parent->id;
         }
     }
-    keep_losses(process);
     shm::SegmentWriter fresh{};
     if (auto made = fresh.open(*process.directory, options); !made) {
         return fail(process, made.error());
     }
     // Call sites keep their numbers: the table starts as a copy of the older one.
     if (older.data != nullptr && !fresh.copy_strings_from(older)) {
-        fresh.close();
+        discard(process, fresh);
         return fail(process, {ErrorCode::kNoSpace, "the string table could not be copied"});
     }
     process.policy = options.policy;
     process.block_ns = block_ns_of(process, control->settings());
+    // Not before: a failed attempt is made again, and the older segment's losses count once.
+    keep_losses(process);
     std::memcpy(static_cast<void*>(&segment), &fresh, sizeof fresh);
     install(process);
     process.segment_epoch = process.epoch;
