@@ -27,6 +27,13 @@ shm::PageClaim claim_of(const Process& process, std::uint32_t page,
     return {page, generation, &process.wiped->segment.ring().header(page)};
 }
 
+/// Whether another thread has replaced the segment since this one entered: the writer's page and
+/// stream are the older one's, and it must claim nothing in the new one.
+bool replaced(const Process& process, const Writer& writer) noexcept {
+    // acquire: pairs with the release in install() of segment.cpp.
+    return writer.epoch != __atomic_load_n(&process.epoch, __ATOMIC_ACQUIRE);
+}
+
 /// Waits, within the block time, for the consumer to release a page. One wait in vain is enough
 /// until something is released: a dead consumer must not stop the application at each tracepoint.
 shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
@@ -38,6 +45,7 @@ shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
         shm::ring_if_waiting(process.control->flags, process.doorbell->word);
         sleep_ns(pause);
         pause = pause < kWaitNsMost ? pause * 2 : pause;
+        if (replaced(process, writer)) return {};
         const std::uint64_t released = segment.released_count();
         const shm::PageClaim claim = segment.claim_page(writer.stream);
         if (claim.valid()) return claim;
@@ -49,6 +57,10 @@ shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
 }
 
 shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason& reason) noexcept {
+    if (replaced(process, writer)) {
+        reason = LossReason::kRingFull;
+        return {};
+    }
     if (writer.reserve_first != 0) {
         const auto ahead = claim_of(process, writer.reserve_first - 1, writer.reserve_generation);
         // The chain stands where the records will.
@@ -120,13 +132,21 @@ void publish_page(Writer& writer) noexcept {
 }  // namespace
 
 void seal_page(Process& process, Writer& writer) noexcept {
-    if (writer.generation != 0) {
+    if (writer.generation != 0 && !replaced(process, writer)) {
         process.wiped->segment.mark_full(claim_of(process, writer.page, writer.generation),
                                          writer.stream);
     }
     writer.generation = 0;
     writer.cursor = nullptr;
     writer.end = nullptr;
+}
+
+void yield_taken_page(Process& process, Writer& writer) noexcept {
+    // relaxed: the consumer has taken the page already; clearing it lets us go on.
+    if (__atomic_load_n(&writer.slot->revoked, __ATOMIC_RELAXED) == 0) return;
+    seal_page(process, writer);
+    // release: pairs with the consumer's acquire: the page is given up.
+    __atomic_store_n(&writer.slot->revoked, 0U, __ATOMIC_RELEASE);
 }
 
 bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason& reason) noexcept {
@@ -171,6 +191,10 @@ void drop_claims(Process& process, Writer& writer) noexcept {
     while (writer.reserve_first != 0) {
         if (writer.generation != 0) publish_page(writer);
         const shm::PageClaim page = claim(process, writer, false, reason);
+        if (!page.valid()) {
+            writer.reserve_first = 0;  // went with the segment that they were claimed in
+            return;
+        }
         seal_page(process, writer);
         install(process, writer, page);
         put_empty_snapshot(writer);
@@ -193,6 +217,7 @@ void remember_lost_end(Writer& writer, std::uint64_t key) noexcept {
 }
 
 bool settle_debts(Process& process, Writer& writer) noexcept {
+    if (replaced(process, writer)) return true;  // its segment's reader is told nothing any more
     LossReason reason{};
     while (writer.resync != 0 || writer.import_open != 0 ||
            state_of(&writer)->lost_ends_count != 0) {
@@ -231,7 +256,9 @@ void retire(Process& process, Writer& writer) noexcept {
                          __ATOMIC_RELAXED);
         // relaxed: as above; nobody is in a tracepoint of this slot any more.
         __atomic_store_n(&writer.slot->nesting, 0U, __ATOMIC_RELAXED);
-        if (!writer.keep_slot) process.wiped->segment.release_slot(writer.stream);
+        if (!writer.keep_slot && !replaced(process, writer)) {
+            process.wiped->segment.release_slot(writer.stream);
+        }
     }
     std::memset(static_cast<void*>(&writer), 0, sizeof writer);
     std::free(state.lost_ends);
@@ -248,6 +275,8 @@ void thread_exit(Process& process, Writer& writer) noexcept {
         // relaxed: written by this thread only, see Tracepoint.
         __atomic_store_n(&writer.slot->nesting, 1U, __ATOMIC_RELAXED);
         writer.busy = 1;
+        signal_fence();
+        yield_taken_page(process, writer);
     } else {
         writer.slot = nullptr;
         writer.generation = 0;

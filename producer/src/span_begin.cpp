@@ -257,7 +257,11 @@ void end_slow(SpanState& span) noexcept {
     if (epoch != tracepoint.process().epoch) return end_replaced(tracepoint, key, epoch, lost);
     if (!tracepoint.ready()) {
         // The thread that ends it has no slot yet.
-        if (!tracepoint.take_slot_now()) return;
+        if (!tracepoint.take_slot_now()) {
+            if (lost) return;
+            tracepoint.lost(Loss::kEnd, LossReason::kNoMemory);
+            return remember_lost_end(tracepoint.writer(), key);
+        }
     }
     if (StackEntry* entry = find_span(tracepoint.stack(), key)) {
         end_on_stack(tracepoint, entry);

@@ -49,7 +49,6 @@ void forget_instance(Writer& writer) noexcept {
     writer.resync = 0;
     writer.import_open = 0;
     writer.epoch = 0;
-    state_of(&writer)->lost_ends_count = 0;
 }
 
 }  // namespace
@@ -98,6 +97,7 @@ bool Tracepoint::settle_instance(bool start_segment) noexcept {
     if (stack.epoch != p.epoch) {
         if (stack.epoch != 0) leave_instance(p, stack, false);
         stack.epoch = p.epoch;
+        stack.lost_ends_count = 0;  // of the older instance
     }
     if (writer_->epoch != p.epoch || writer_->slot == nullptr) {
         forget_instance(*writer_);
@@ -108,12 +108,7 @@ bool Tracepoint::settle_instance(bool start_segment) noexcept {
         }
     }
     if (start_segment && p.wiped->segment.revoked()) return false;  // and no other could be made
-    // relaxed: the consumer has taken the page already; clearing it lets us go on.
-    if (__atomic_load_n(&writer_->slot->revoked, __ATOMIC_RELAXED) != 0) {
-        seal_page(p, *writer_);
-        // release: pairs with the consumer's acquire: the page is given up.
-        __atomic_store_n(&writer_->slot->revoked, 0U, __ATOMIC_RELEASE);
-    }
+    yield_taken_page(p, *writer_);
     return true;
 }
 

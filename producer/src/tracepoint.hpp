@@ -123,8 +123,11 @@ private:
 // ---- page.cpp ----
 /// Gives the page up. The writer has none afterwards.
 void seal_page(Process& process, Writer& writer) noexcept;
+/// Gives the page up if the consumer has taken it. After `nesting` was set, before anything is
+/// written or published.
+void yield_taken_page(Process& process, Writer& writer) noexcept;
 /// Claims a page and writes header, snapshot and what was owed (LOST_END, IMPORT_ABORT).
-/// Returns false with the reason if the ring is full.
+/// Returns false with the reason if the ring is full, or the segment was replaced meanwhile.
 bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason& reason) noexcept;
 /// Claims so many pages before the first is written: all, or none and false.
 bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept;
@@ -132,7 +135,8 @@ bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason
 void drop_claims(Process& process, Writer& writer) noexcept;
 /// Keeps the key of an async span whose end was lost, for a LOST_END record.
 void remember_lost_end(Writer& writer, std::uint64_t key) noexcept;
-/// Writes what the thread owes the reader without waiting. Returns false if there is no page.
+/// Writes what the thread owes the reader without waiting. Returns false if there is no page. A
+/// replaced segment is owed nothing.
 bool settle_debts(Process& process, Writer& writer) noexcept;
 /// Gives writer and slot back. The page must have been given up.
 void retire(Process& process, Writer& writer) noexcept;
