@@ -14,10 +14,19 @@ if [[ $file =~ ^[0-9]+$ ]]; then
     file=$work/generated.csv
 fi
 up
-"$spanring" replay "$file" --processes per-service --speed max --hold 2 --json \
+"$spanring" replay "$file" --processes per-service --speed max --hold "$((2 + 2 * kills))" --json \
     >"$work/replay.json" 2>"$work/replay.err" &
 replay=$!
 background+=("$replay")
+
+# Producers that status sees at the moment; prints 0 if there is none.
+producers_now() {
+    "$spanring" status --json | sed 's/.*"producers":\[//; s/"recorded_losses".*//' |
+        { grep -o '"pid":' || true; } | wc -l
+}
+
+# A replay that finds no consumer at its start refuses, and rightly so.
+while kill -0 "$replay" 2>/dev/null && [[ $(producers_now) -eq 0 ]]; do sleep 0.05; done
 
 for ((i = 0; i < kills; ++i)); do
     sleep "0.$((RANDOM % 5 + 1))"
@@ -28,11 +37,12 @@ done
 # All ten are alive together until everything can be queried.
 producers=0
 while kill -0 "$replay" 2>/dev/null && [[ $producers -lt 10 ]]; do
-    producers=$("$spanring" status --json | sed 's/.*"producers":\[//; s/"recorded_losses".*//' |
-        grep -o '"pid":' | wc -l)
+    producers=$(producers_now)
     sleep 0.05
 done
-wait "$replay" || { cat "$work/replay.err" >&2; fail "replay ended with $?"; }
+code=0
+wait "$replay" || code=$?
+[[ $code -eq 0 ]] || { cat "$work/replay.err" >&2; fail "replay ended with $code"; }
 background=()
 [[ $producers -eq 10 ]] || fail "status showed $producers producers, not 10"
 echo "10 producer pids in status --json"
