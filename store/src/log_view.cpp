@@ -175,6 +175,12 @@ void LogView::add_to_tail(std::uint64_t window, const FramePlace& place) {
 Result<void> LogView::refresh_open_spans() {
     if (tail_end_.window == 0) return {};
     const auto end = std::upper_bound(windows_.begin(), windows_.end(), tail_end_.window);
+    if (end == windows_.begin()) {
+        // All that the catalogue knows is gone, and what came since has no frame yet.
+        fold_window_ = 0;
+        fold_ = StateFold(StateFold::What::kOpenSpans);
+        return {};
+    }
     if (fold_window_ == 0 || fold_window_ < *windows_.begin()) {
         auto start = fold_start(folder_, {windows_.begin(), end});
         if (!start) return std::move(start).error();

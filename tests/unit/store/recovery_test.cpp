@@ -290,5 +290,48 @@ TEST_F(Damage, a_catalogue_ahead_of_the_log_is_rebuilt) {
     EXPECT_EQ(open_reader(dir_.db())->operations(std::nullopt)->size(), 3u);
 }
 
+class LostWindows : public Damage {
+protected:
+    void lose_all() const {
+        ASSERT_TRUE(rebuild_catalogue(dir_.db()).ok());
+        for (const std::string& log : files_in(dir_.db(), ".log")) ::unlink(log.c_str());
+        ASSERT_THAT(files_in(dir_.db(), ".sqlite"), SizeIs(1)) << "the catalogue stays";
+    }
+    static void expect_nothing(Reader& reader) {
+        EXPECT_THAT(visible_names(reader), IsEmpty());
+        EXPECT_THAT(*reader.traces({}, 3), IsEmpty());
+        EXPECT_TRUE(reader.services().ok());
+        EXPECT_TRUE(reader.operations(std::nullopt).ok());
+        ASSERT_TRUE(reader.stats().ok());
+        EXPECT_TRUE(reader.refresh().ok());
+    }
+};
+
+TEST_F(LostWindows, a_catalogue_without_any_window_gives_empty_answers) {
+    auto held_open = open_reader(dir_.db());
+    lose_all();
+    ASSERT_TRUE(held_open->refresh().ok());
+    expect_nothing(*held_open);
+    expect_nothing(*open_reader(dir_.db()));
+}
+
+TEST_F(LostWindows, a_catalogue_with_only_a_newer_empty_window_gives_empty_answers) {
+    auto held_open = open_reader(dir_.db());
+    lose_all();
+    write_file(dir_.db() + "/w-0000000000000099.log", "");
+    ASSERT_TRUE(held_open->refresh().ok());
+    expect_nothing(*held_open);
+    expect_nothing(*open_reader(dir_.db()));
+}
+
+TEST_F(LostWindows, a_writer_begins_anew) {
+    lose_all();
+    auto writer = open_writer(dir_.db());
+    EXPECT_THAT(writer->recovered().instances, IsEmpty());
+    ASSERT_TRUE(commit_numbered(*writer, 1).ok());
+    ASSERT_TRUE(writer->index_now().ok());
+    EXPECT_EQ(visible_names(dir_.db()), numbered(1));
+}
+
 }  // namespace
 }  // namespace spanring::store::testing
