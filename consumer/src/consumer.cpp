@@ -60,6 +60,7 @@ Result<void> Consumer::open() {
     if (!writer) return std::move(writer).error();
     writer_ = std::move(*writer);
     recovered_ = std::make_unique<Recovered>(writer_->recovered());
+    ended_.insert(writer_->recovered().ended.begin(), writer_->recovered().ended.end());
     if (writer_->recovered().tail_bytes_cut != 0) {
         log_.warn("the database ended in a torn frame: " +
                   std::to_string(writer_->recovered().tail_bytes_cut) + " bytes cut");
@@ -120,9 +121,10 @@ void Consumer::turn() {
         if (failing_) return;
     }
     clocks_.anchor_if_due();
-    if (watcher_->take_directory_changed()) scan();
     const auto now = steady_clock::now();
-    if (watcher_->take_process_died() || now - checked_alive_at_ >= kIdleWake) {
+    const bool due = now - checked_alive_at_ >= kIdleWake;
+    if (watcher_->take_directory_changed() || (scan_again_ && due)) scan();
+    if (watcher_->take_process_died() || due) {
         checked_alive_at_ = now;
         check_alive();
     }

@@ -56,6 +56,8 @@ private:
     void scan();
     void attach(const std::string& file);
     void refuse(const std::string& file, const Error& error);
+    void remove_ended(shm::SegmentReader& reader);
+    void forget_removed(const std::vector<std::string>& files);
     Result<void> resume(Segment& segment);
     void check_alive();
     void drain_all();
@@ -94,6 +96,8 @@ private:
     std::map<std::uint64_t, std::unique_ptr<Segment>> segments_;
     std::set<std::string> attached_files_;
     std::set<std::string> refused_files_;
+    bool scan_again_{false};      ///< a file could not be attached for want of something
+    std::set<InstanceId> ended_;  ///< stored to their end, but their file may be there still
     std::uint64_t next_segment_{1};
 
     std::vector<store::InstanceDelta> gone_;      ///< instances whose rings were gone at the start

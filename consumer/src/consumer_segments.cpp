@@ -26,6 +26,8 @@ void Consumer::scan() {
                             "cannot list " + directory_->path() + ": " + files.error().message);
         return;
     }
+    scan_again_ = false;
+    forget_removed(*files);
     for (const std::string& file : *files) {
         if (attached_files_.contains(file) || refused_files_.contains(file)) continue;
         if (segments_.size() >= kSegmentsMax) {
@@ -46,6 +48,10 @@ void Consumer::attach(const std::string& file) {
             reader.error().code != ErrorCode::kNotFound) {
             refuse(file, reader.error());
         }
+        return;
+    }
+    if (ended_.contains(reader->identity().instance)) {
+        remove_ended(*reader);
         return;
     }
     TickClock& clock = clocks_.of(reader->identity().clock_kind);
@@ -73,7 +79,41 @@ Result<void> Consumer::resume(Segment& segment) {
     return segment.restore(part.delta, recovered_->open(), part.rows, part.deferred);
 }
 
+// The last consumer died between the commit that says that the instance has ended and the removal
+// of its file. That commit is the last thing that is ever said of it: all that was drained is
+// stored before it, what was open is stored in it as unfinished, and the fold forgets the positions
+// with it. To read the file again would therefore store its open spans twice, and of a quarantined
+// one, whose `stored` words are not written, everything. So the words in the file cannot decide;
+// the id can, at each point where a consumer may be killed: before the commit the fold has
+// positions and no end, after it an end, until the file is gone.
+void Consumer::remove_ended(shm::SegmentReader& reader) {
+    const std::string file = reader.file_name();
+    (void)reader.revoke();
+    if (auto removed = reader.unlink(); !removed) {
+        refused_files_.insert(file);
+        log_.error(file + ", which is stored, cannot be removed: " + removed.error().message);
+        return;
+    }
+    ended_.erase(reader.identity().instance);
+    log_.info("removed " + file + ", which the last consumer had stored to its end");
+}
+
+// A segment's file bears its instance's id ("PID-ID.seg").
+void Consumer::forget_removed(const std::vector<std::string>& files) {
+    std::erase_if(ended_, [&files](const InstanceId& id) {
+        const std::string name = "-" + to_hex(TraceId{id.bytes}) + SPANRING_SEGMENT_SUFFIX;
+        return std::none_of(files.begin(), files.end(),
+                            [&](const std::string& file) { return file.ends_with(name); });
+    });
+}
+
 void Consumer::refuse(const std::string& file, const Error& error) {
+    // No descriptor or memory left, or the system failed: the next scan may do better.
+    if (error.code == ErrorCode::kIo || error.code == ErrorCode::kNoSpace) {
+        scan_again_ = true;
+        log_.warn_sometimes("attach", "cannot attach " + file + " yet: " + error.message);
+        return;
+    }
     refused_files_.insert(file);
     if (error.code == ErrorCode::kCorrupt) {
         ++quarantined_;
@@ -158,10 +198,12 @@ void Consumer::segment_gone(Segment& segment) {
     if (segment.quarantined) {
         refused_files_.insert(file);
         if (auto moved = segment.reader().quarantine(); !moved) {
+            ended_.insert(segment.identity().instance);
             log_.error(file + " cannot be renamed: " + moved.error().message);
         }
     } else if (auto removed = segment.reader().unlink(); !removed) {
         refused_files_.insert(file);
+        ended_.insert(segment.identity().instance);
         log_.error(file + " cannot be removed: " + removed.error().message);
     } else {
         std::string line = "reaped " + name_of(segment) + ": " + std::to_string(counts.rows) +

@@ -60,6 +60,14 @@ std::unique_ptr<Turn> Consumer::build(bool whole) {
     std::move(gone_.begin(), gone_.end(), std::back_inserter(turn->frame.instances));
     gone_.clear();
     add_carried(*turn);
+    // A snapshot ends what the fold knew: files that could not be removed must stay known.
+    for (const InstanceId& id : ended_) {
+        if (!whole) break;
+        store::InstanceDelta delta;
+        delta.id = id;
+        delta.ended = true;
+        turn->frame.instances.push_back(std::move(delta));
+    }
     // A window begins with the first content, not with an empty turn.
     if (!content) return nullptr;
     turn->frame.deferred = deferred_;

@@ -1,5 +1,6 @@
 // spanringd: the command line of the consumer.
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -101,11 +102,21 @@ void say_ready(int fd) {
     ::close(fd);
 }
 
+/// Each ring takes descriptors, so the usual soft limit of 1,024 would be a limit on processes.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    // A failure leaves the old limit: rings beyond it are attached when others are gone.
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve(const Flags& flags) {
     auto config = configure(flags);
     if (!config) return complain(config.error());
     // A reader of our log or ready descriptor that goes away is no reason to die.
     ::signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     // Before the first thread is made: the watcher takes these from a descriptor.
     sigset_t set;
     sigemptyset(&set);

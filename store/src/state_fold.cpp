@@ -10,6 +10,7 @@ void StateFold::warn(const LogScanner& scanner, const FramePlace& place, const E
 Result<void> StateFold::apply(LogScanner& scanner, const FramePlace& place) {
     if ((place.header.flags & SPANRING_FRAME_SNAPSHOT) != 0) {
         instances_.clear();
+        ended_.clear();
         open_.clear();
     }
     // Ends first: what is in this frame's open_spans is open after it.
@@ -56,9 +57,11 @@ void StateFold::apply_instance(InstanceDelta&& delta) {
     if (delta.ended) {
         instances_.erase(delta.id);
         open_.remove_instance(delta.id);
+        if (what_ == What::kEverything) ended_.insert(delta.id);
         return;
     }
     if (what_ == What::kOpenSpans) return;
+    ended_.erase(delta.id);
     InstanceFold& fold = instances_[delta.id];
     if (delta.pid != 0) fold.pid = delta.pid;
     if (!delta.process_name.empty()) fold.process_name = std::move(delta.process_name);
@@ -80,6 +83,7 @@ RecoveredState StateFold::take() {
         for (const auto& [number, losses] : fold.losses) delta.losses.push_back(losses);
         state.instances.push_back(std::move(delta));
     }
+    state.ended.assign(ended_.begin(), ended_.end());
     state.open_spans = open_.take();
     state.deferred = std::move(deferred_);
     return state;

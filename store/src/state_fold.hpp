@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ public:
 
     [[nodiscard]] const OpenSpans& open_spans() const noexcept { return open_; }
     [[nodiscard]] std::vector<std::string> take_warnings() { return std::move(warnings_); }
-    /// Moves the state out. Instances that have ended are not in it.
+    /// Moves the state out. Of instances that have ended it holds the ids alone.
     [[nodiscard]] RecoveredState take();
 
 private:
@@ -42,6 +43,7 @@ private:
 
     What what_;
     std::map<InstanceId, InstanceFold> instances_;
+    std::set<InstanceId> ended_;
     OpenSpans open_;
     std::vector<std::byte> deferred_;
     std::vector<std::string> warnings_;

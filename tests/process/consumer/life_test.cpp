@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -115,6 +116,60 @@ TEST(Life, both_killed_and_the_next_consumer_drains_what_is_left) {
     EXPECT_EQ(spans[0].name, "first");
     EXPECT_EQ(spans[1].name, "second");
     EXPECT_TRUE(spans[2].unfinished);
+    EXPECT_EQ(world.down(), 0);
+}
+
+// A consumer that is killed after it has said in the database that a process has ended, and before
+// it removes the ring: a second link keeps the ring as it is then.
+TEST(Life, a_ring_that_is_stored_to_its_end_is_removed_and_not_stored_again) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    int told[2];
+    ASSERT_EQ(::pipe(told), 0);
+    const pid_t pid = world.producer([&] {
+        Span open("open");
+        Span inner("inner");
+        { Span done("done"); }
+        EXPECT_TRUE(flush(10s));
+        EXPECT_EQ(::write(told[1], "x", 1), 1);
+        for (;;) ::pause();
+    });
+    char byte = 0;
+    ASSERT_EQ(::read(told[0], &byte, 1), 1);
+    const auto rings = world.files(".seg");
+    ASSERT_EQ(rings.size(), 1u);
+    const std::string ring = world.directory + "/" + rings[0];
+    const std::string kept = world.directory + "/kept";
+    ASSERT_EQ(::link(ring.c_str(), kept.c_str()), 0);
+    ::kill(pid, SIGKILL);
+    EXPECT_EQ(World::wait_for(pid), -SIGKILL);
+    const auto reaped = [&](const auto& s) { return s.size() == 3 && world.files(".seg").empty(); };
+    ASSERT_EQ(world.spans_when(reaped).size(), 3u);
+    world.kill_consumer();
+    ASSERT_EQ(::rename(kept.c_str(), ring.c_str()), 0);
+    ASSERT_GT(world.up(), 0);
+    EXPECT_TRUE(world.files(".seg").empty());
+    EXPECT_EQ(world.down(), 0);
+    EXPECT_EQ(world.spans().size(), 3u);
+    for (const int end : told) ::close(end);
+}
+
+// The limits that a producer's process is born with are not those of the consumer: it is started
+// with room for a few descriptors, and takes more by itself.
+TEST(Life, a_consumer_raises_its_limit_of_descriptors) {
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    if (before.rlim_max <= 64) GTEST_SKIP() << "the hard limit leaves no room";
+    rlimit low = before;
+    low.rlim_cur = 64;
+    World world;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+    const pid_t consumer = world.up();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    ASSERT_GT(consumer, 0);
+    rlimit found{};
+    ASSERT_EQ(::prlimit(consumer, RLIMIT_NOFILE, nullptr, &found), 0);
+    EXPECT_EQ(found.rlim_cur, before.rlim_max);
     EXPECT_EQ(world.down(), 0);
 }
 

@@ -68,6 +68,27 @@ TEST(Recovery, folds_positions_streams_losses_and_deferred) {
     ASSERT_THAT(found.losses, SizeIs(1));
     EXPECT_EQ(found.losses[0].spans[0], 5u);
     EXPECT_EQ(state.deferred, second.deferred);
+    EXPECT_EQ(state.ended, std::vector<InstanceId>{instance(2).id})
+        << "its file may be there still";
+}
+
+TEST(Recovery, an_ended_instance_is_known_until_a_snapshot_leaves_it_out) {
+    TempDir dir;
+    const auto commit_end_of = [&dir](std::vector<std::uint8_t> seeds) {
+        auto writer = open_writer(dir.db());
+        Frame frame;
+        for (const std::uint8_t seed : seeds) {
+            frame.instances.push_back(positions(seed, {}));
+            frame.instances.back().ended = true;
+        }
+        commit(*writer, frame);
+    };
+    commit_end_of({1, 2});
+    EXPECT_THAT(open_writer(dir.db())->recovered().ended, SizeIs(2));
+    commit_end_of({2});
+    EXPECT_EQ(open_writer(dir.db())->recovered().ended, std::vector<InstanceId>{instance(2).id});
+    commit_end_of({});
+    EXPECT_THAT(open_writer(dir.db())->recovered().ended, IsEmpty());
 }
 
 TEST(Recovery, open_spans_are_folded_whole_and_finished_ones_are_gone) {

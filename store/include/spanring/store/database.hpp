@@ -45,6 +45,7 @@ struct WriterOptions {
 /// newest window.
 struct RecoveredState {
     std::vector<InstanceDelta> instances;  ///< complete, of those not ended
+    std::vector<InstanceId> ended;         ///< said to have ended in the windows that were folded
     codec::Batch open_spans;               ///< complete rows (appended details folded in)
     std::vector<std::byte> deferred;
     std::uint64_t tail_bytes_cut{0};  ///< of a torn frame at the end, cut off
