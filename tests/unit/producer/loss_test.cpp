@@ -102,6 +102,21 @@ TEST(FullRing, tells_async_ends_that_were_lost) {
         small_ring());
 }
 
+TEST(Disabled, ends_of_threads_without_a_slot_are_counted_and_told) {
+    traced([](TestDirectory& directory, MiniConsumer& consumer) {
+        AsyncSpan open("async");
+        directory.control().set_enabled(false);
+        std::thread([&] {
+            open.end();
+            EXPECT_EQ(sum(losses().ends), 1u);
+            directory.control().set_enabled(true);
+            Span next("next");
+        }).join();
+        const auto spans = consumer.drain();
+        EXPECT_TRUE(one(spans, "async").end_lost);
+    });
+}
+
 TEST(FullRing, is_told_by_the_next_thread_if_its_own_has_gone) {
     traced(
         [](TestDirectory&, MiniConsumer& consumer) {

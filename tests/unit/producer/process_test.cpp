@@ -11,6 +11,7 @@
 
 #include "mini_consumer.hpp"
 #include "spanring/base/os.hpp"
+#include "tracepoint.hpp"
 
 namespace spanring::test {
 namespace {
@@ -219,6 +220,138 @@ TEST(Consumers, that_judge_us_dead_by_mistake_get_a_new_segment) {
         EXPECT_EQ(consumer.segments(), 2u);
         one(spans, "before");
         one(spans, "after");
+    });
+}
+
+void revoke_all(const TestDirectory& directory) {
+    const auto names = directory.directory().segments();
+    ASSERT_TRUE(names.ok());
+    for (const auto& name : *names) {
+        auto reader = shm::SegmentReader::attach(directory.directory(), name,
+                                                 shm::SegmentReader::Mode::kReadWrite);
+        ASSERT_TRUE(reader.ok() && reader->revoke().ok());
+    }
+}
+
+TEST(Replacement, by_another_thread_amid_a_tracepoint_leaves_nothing_to_claim) {
+    traced([](TestDirectory& directory, MiniConsumer& consumer) {
+        { Span before("before"); }
+        {
+            detail::Tracepoint amid;
+            ASSERT_TRUE(amid.ready());
+            revoke_all(directory);
+            std::thread([] { Span other("other"); }).join();
+            LossReason reason{};
+            EXPECT_FALSE(detail::turn_page(amid.process(), amid.writer(), 8, reason));
+            EXPECT_FALSE(detail::claim_ahead(amid.process(), amid.writer(), 2, reason));
+        }
+        { Span after("after"); }
+        const auto spans = consumer.close();
+        EXPECT_EQ(spans.size(), 3u);
+        one(spans, "before");
+        one(spans, "other");
+        one(spans, "after");
+    });
+}
+
+TEST(Replacement, that_fails_again_and_again_counts_older_losses_once) {
+    traced([](TestDirectory& directory, MiniConsumer&) {
+        {
+            Span span("span");
+            detail::Tracepoint lossy;
+            for (int i = 0; i < 10; ++i) lossy.lost(detail::Loss::kDetail);
+        }
+        revoke_all(directory);
+        for (int attempt = 0; attempt < 3; ++attempt) {
+            os::inject_lasting_fault(os::Call::kAllocate, 1, ENOSPC);
+            { Span lost("lost"); }
+            EXPECT_GT(os::clear_fault(), 0u);
+            detail::process()->retry_at_ns = 0;
+        }
+        EXPECT_EQ(losses().details[0], 10u);
+        { Span stored("stored"); }
+        EXPECT_EQ(losses().details[0], 10u);
+        EXPECT_EQ(losses().spans[static_cast<unsigned>(LossReason::kNoMemory)], 3u);
+    });
+}
+
+TEST(Replacement, that_fails_at_any_call_leaves_no_segment_behind) {
+    Configuration small;
+    small.ring_bytes_max = small.ring_bytes_initial = 64 << 10;
+    traced(
+        [](TestDirectory& directory, MiniConsumer&) {
+            { Span first("first"_key); }
+            std::size_t segments = 1;
+            int failures = 0;
+            for (std::uint64_t nth = 1;; ++nth) {
+                ASSERT_LT(nth, 200u);
+                revoke_all(directory);
+                detail::process()->retry_at_ns = 0;
+                os::inject_fault(os::Call::kAllocate, nth, ENOSPC);
+                const std::uint32_t epoch = detail::process()->epoch;
+                { Span span("span"_key); }
+                const bool replaced = detail::process()->epoch != epoch;
+                if (os::clear_fault() == 0) break;
+                segments += replaced ? 1 : 0;
+                failures += replaced ? 0 : 1;
+                EXPECT_EQ(directory.directory().segments()->size(), segments) << nth;
+            }
+            EXPECT_GT(failures, 0);
+        },
+        small);
+}
+
+std::atomic<bool> g_guarded{false};
+
+TEST(Signals, over_a_flush_that_settles_for_exited_threads_find_its_guard) {
+    traced([](TestDirectory&, MiniConsumer&) {
+        { Span span("span"); }
+        ::signal(SIGUSR1, [](int) {
+            if (detail::t_writer->busy != 0) g_guarded = true;
+        });
+        const pthread_t flusher = ::pthread_self();
+        std::atomic<bool> held{false};
+        std::thread holder([&] {
+            const detail::OwnerGuard guard(detail::process()->wiped->lock);
+            held = true;
+            for (int i = 0; i < 500 && !g_guarded; ++i) {
+                ::pthread_kill(flusher, SIGUSR1);
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+        });
+        while (!held) std::this_thread::yield();
+        (void)flush_ns(0);
+        holder.join();
+        EXPECT_TRUE(g_guarded);
+    });
+}
+
+/// What the page's next owner has published, as far as the one before can tell.
+constexpr std::uint64_t kNextOwnersMark = 0x7777'0000'0040;
+std::uint64_t* g_taken_mark = nullptr;
+
+/// Destroyed before the tracer's own thread-exit hook: it is constructed after it.
+struct TakenAtExit {
+    ~TakenAtExit() {
+        detail::Writer& writer = *detail::t_writer;
+        detail::remember_lost_end(writer, writer.next_key - 1);
+        g_taken_mark = writer.committed;
+        // relaxed, both: the same thread reads them.
+        __atomic_store_n(g_taken_mark, kNextOwnersMark, __ATOMIC_RELAXED);
+        __atomic_store_n(&writer.slot->revoked, 1U, __ATOMIC_RELAXED);
+    }
+};
+
+TEST(Threads, that_end_after_their_page_was_taken_leave_it_to_its_next_owner) {
+    traced([](TestDirectory&, MiniConsumer&) {
+        std::thread([] {
+            { Span span("span"); }
+            static thread_local TakenAtExit taken;
+            (void)&taken;
+        }).join();
+        ASSERT_NE(g_taken_mark, nullptr);
+        // relaxed: the thread was joined.
+        EXPECT_EQ(__atomic_load_n(g_taken_mark, __ATOMIC_RELAXED), kNextOwnersMark);
     });
 }
 
