@@ -108,7 +108,11 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
             s.base_ticks = r.word(0);
             page.piece = clock_.piece_at(s.base_ticks);
             return true;
-        case SPANRING_REC_FOR: s.for_key = SpanKey{r.word(0)}; return true;
+        case SPANRING_REC_FOR:
+            s.for_key = SpanKey{r.word(0)};
+            s.for_ordered = r.id == SPANRING_FOR_ORDERED;
+            s.for_mono_ns = s.for_ordered ? mono_at(page, r.low) : 0;
+            return true;
         case SPANRING_REC_ATTACH_LOCAL:
         case SPANRING_REC_ATTACH_REMOTE:
         case SPANRING_REC_ATTACH_NONE: return attach(s, r);
@@ -224,7 +228,9 @@ bool Assembler::Impl::end(Page& page, const Record& r, bool shared) {
     Stream& s = page.stream;
     const std::int64_t mono = mono_at(page, r.low);
     if (s.for_key.value != 0) {
-        defer(Deferred::What::kEnd, std::exchange(s.for_key, SpanKey{}), mono);
+        const SpanKey key = std::exchange(s.for_key, SpanKey{});
+        if (!s.for_ordered) return end_of(key, Deferred::What::kEnd, mono, page.sink);
+        defer(Deferred::What::kEnd, key, mono);
         return true;
     }
     const std::size_t index = index_to_end(s, r.id);
@@ -243,10 +249,7 @@ bool Assembler::Impl::end(Page& page, const Record& r, bool shared) {
     if (open.entry == Open::Kind::kLost) {
         --open_count_;
     } else if (shared) {
-        const SpanKey key = open.key;
-        Open& moved = detach_span(open);
-        moved.flags |= Open::kPendingEnd;
-        defer(Deferred::What::kEnd, key, mono);
+        end_later(open, Deferred::What::kEnd, mono);
     } else {
         good = finish(open, std::max<std::int64_t>(0, mono - open.start_mono_ns), 0, page.sink);
     }

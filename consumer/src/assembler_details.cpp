@@ -79,13 +79,11 @@ bool Assembler::Impl::detail(Page& page, const Record& r) {
         return apply_detail(s.import->open, r, &s, Place::at(Place::In::kImport));
     }
     if (for_key.value != 0) {
+        if (s.for_ordered) return defer_detail(s, r, for_key);
         if (Open* open = find(for_key)) {
             return apply_detail(*open, r, &s, Place::of_span(for_key));
         }
-        s.for_key = for_key;
-        return defer_detail(s, r);
-    }
-    if (!s.stack.empty()) {
+    } else if (!s.stack.empty()) {
         Open& top = s.stack.back();
         if (top.entry == Open::Kind::kSpan) {
             return apply_detail(top, r, &s, Place::of_span(top.key));
@@ -97,7 +95,8 @@ bool Assembler::Impl::detail(Page& page, const Record& r) {
             return true;
         }
     }
-    // There is nothing that it could belong to; its item has no place either.
+    // There is nothing that it could belong to, or its begin was lost; its item has no place
+    // either.
     s.has_name = false;
     s.item = {};
     s.payload = {};
@@ -307,14 +306,13 @@ bool Assembler::Impl::continuation(Stream& stream, const Record& r) {
     return details_held_ <= limits_.open_details_bytes_max || malformed("too much held open");
 }
 
-bool Assembler::Impl::defer_detail(Stream& stream, const Record& r) {
-    const SpanKey key = std::exchange(stream.for_key, SpanKey{});
+bool Assembler::Impl::defer_detail(Stream& stream, const Record& r, SpanKey key) {
     if (!takes_inline_name(r.kind) && !is_item(r.kind) && r.kind != SPANRING_REC_KIND &&
         r.kind != SPANRING_REC_STATUS && r.kind != SPANRING_REC_FLAGS &&
         r.kind != SPANRING_REC_TRACESTATE && r.kind != SPANRING_REC_DROPPED) {
         return malformed("an unknown detail");
     }
-    Deferred& op = defer(Deferred::What::kDetails, key, 0);
+    Deferred& op = defer(Deferred::What::kDetails, key, stream.for_mono_ns);
     if (takes_inline_name(r.kind) && !append_inline_name(op.records, stream, r.id)) return false;
     const Place place{
         Place::In::kDeferred, {}, op.serial, static_cast<std::uint32_t>(op.records.size())};

@@ -85,7 +85,7 @@ private:
     [[nodiscard]] static Open unknown_context(const Stream& stream);
     bool named_by_snapshot(Page& page, const Record& r, std::size_t& old_at,
                            std::vector<Open>& old);
-    bool drop_unnamed(std::vector<Open>& old, std::size_t from, std::size_t to, RowSink& sink);
+    void drop_unnamed(const std::vector<Open>& old, std::size_t from, std::size_t to);
     [[nodiscard]] Open* find(SpanKey key) noexcept;
     [[nodiscard]] static std::size_t find_on_stack(const std::vector<Open>& stack,
                                                    std::uint64_t ordinal,
@@ -110,10 +110,13 @@ private:
 
     // assembler_deferred.cpp
     Deferred& defer(Deferred::What what, SpanKey key, std::int64_t mono_ns);
-    bool defer_detail(Stream& stream, const Record& r);
-    bool apply(Deferred& op, RowSink& sink);
-    bool apply_all(std::vector<Deferred>& ops, RowSink& sink);
+    bool defer_detail(Stream& stream, const Record& r, SpanKey key);
+    bool apply_details(Deferred& op);
+    bool apply_details_until(std::int64_t mono_ns, const std::vector<SpanKey>& ending);
+    bool apply_ripe(RowSink& sink);
+    bool end_of(SpanKey key, Deferred::What what, std::int64_t mono_ns, RowSink& sink);
     Open& detach_span(const Open& open);
+    void end_later(const Open& open, Deferred::What what, std::int64_t mono_ns);
 
     // assembler_rows.cpp
     bool finish(Open& open, std::int64_t duration_ns, std::uint32_t row_flags, RowSink& sink);

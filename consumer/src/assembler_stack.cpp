@@ -77,8 +77,8 @@ bool Assembler::Impl::snapshot(Page& page, const Record& first, const std::byte*
                        old_stack_.end());
         return good;
     }
-    const bool dropped = drop_unnamed(old_stack_, old_at, old_stack_.size(), page.sink);
-    return good && dropped;
+    drop_unnamed(old_stack_, old_at, old_stack_.size());
+    return good;
 }
 
 Open Assembler::Impl::unknown_context(const Stream& stream) {
@@ -117,7 +117,7 @@ bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t
         }
         const std::size_t found = find_on_stack(old, ordinal, old_at);
         if (found != old.size()) {
-            if (!drop_unnamed(old, old_at, found, page.sink)) return false;
+            drop_unnamed(old, old_at, found);
             s.stack.push_back(old[found]);
             old_at = found + 1;
             return true;
@@ -137,7 +137,7 @@ bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t
         const Open& known = old[i];
         if (known.key == context.key && known.parent == context.parent &&
             known.trace.high == context.trace.high && known.trace.low == context.trace.low) {
-            if (!drop_unnamed(old, old_at, i, page.sink)) return false;
+            drop_unnamed(old, old_at, i);
             s.stack.push_back(known);
             s.stack.back().mark = context.mark;
             old_at = i + 1;
@@ -147,19 +147,16 @@ bool Assembler::Impl::named_by_snapshot(Page& page, const Record& r, std::size_t
     return push(s, context);
 }
 
-// Spans that the thread has no longer on its stack have lost their end.
-bool Assembler::Impl::drop_unnamed(std::vector<Open>& old, std::size_t from, std::size_t to,
-                                   RowSink& sink) {
-    bool good = true;
+// Spans that the thread has no longer on its stack have lost their end. What other threads did to
+// them may still be on its way.
+void Assembler::Impl::drop_unnamed(const std::vector<Open>& old, std::size_t from, std::size_t to) {
     for (std::size_t i = from; i < to; ++i) {
         if (old[i].entry == Open::Kind::kSpan) {
-            ++counts.spans_end_lost;
-            good = finish(old[i], 0, codec::RowFlag::kEndLost, sink) && good;
+            end_later(old[i], Deferred::What::kLostEnd, 0);
         } else {
             --open_count_;
         }
     }
-    return good;
 }
 
 }  // namespace spanring::consumer

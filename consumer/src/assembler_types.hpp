@@ -127,7 +127,9 @@ struct Stream {
     std::uint64_t sequence{0};  ///< of the page being read
     std::uint64_t base_ticks{0};
     std::vector<Open> stack;
-    SpanKey for_key;  ///< of a FOR whose operation has not come yet; 0: none
+    SpanKey for_key;              ///< of a FOR whose operation has not come yet; 0: none
+    std::int64_t for_mono_ns{0};  ///< its time
+    bool for_ordered{false};      ///< other streams may have operations that come before it
     bool has_name{false};
     std::vector<std::byte> name;
     Place item;
@@ -140,7 +142,7 @@ struct Deferred {
     enum class What : std::uint8_t { kDetails, kEnd, kLostEnd };
     SpanKey key;
     What what{What::kEnd};
-    std::int64_t mono_ns{0};
+    std::int64_t mono_ns{0};  ///< when it happened
     std::uint64_t serial{0};
     std::vector<std::byte> records;
 };

@@ -41,8 +41,10 @@ Context context_slow(SpanState& span) noexcept {
         state_of(span.writer)->epoch == span.epoch) {
         if (StackEntry* entry = find_span(*state_of(span.writer), span.key)) {
             entry->flags |= kEntryShared;
+            return ContextAccess::local(span.key, span.root, span.block, span.epoch);
         }
     }
+    span.bits |= kStateShared;
     return ContextAccess::local(span.key, span.root, span.block, span.epoch);
 }
 

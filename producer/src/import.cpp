@@ -106,7 +106,7 @@ private:
     }
 
     bool text(std::uint32_t kind, std::uint32_t id, std::string_view value) noexcept {
-        return !within(8 + value.size()) || put_text(tp_, kind, id, value, 0);
+        return !within(8 + value.size()) || put_text(tp_, kind, id, value, {});
     }
 
     bool scope() noexcept {
@@ -150,7 +150,7 @@ private:
             const NameRef key(attribute.key);
             const std::uint32_t number = tp_.number_of(key);
             if (!within(attribute_bytes(tp_, key, number, attribute.value))) continue;
-            if (!put_attribute(tp_, key, number, attribute.value, target, 0)) return false;
+            if (!put_attribute(tp_, key, number, attribute.value, target, {})) return false;
         }
         return true;
     }
@@ -182,7 +182,7 @@ private:
             tp_.bytes(link.span_id.bytes.data(), 8);
             if (!link.trace_state.empty() &&
                 !put_text(tp_, SPANRING_REC_TRACESTATE | SPANRING_TARGET_ITEM, 0, link.trace_state,
-                          0)) {
+                          {})) {
                 return false;
             }
             if (!item_attributes(link.attributes)) return false;
@@ -195,7 +195,7 @@ private:
         for (const Attribute& attribute : list) {
             const NameRef key(attribute.key);
             if (!put_attribute(tp_, key, tp_.number_of(key), attribute.value, SPANRING_TARGET_ITEM,
-                               0)) {
+                               {})) {
                 return false;
             }
         }

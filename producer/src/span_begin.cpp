@@ -5,23 +5,17 @@
 namespace spanring::detail {
 namespace {
 
-/// Room for a TIME_BASE in front of a timed record.
-constexpr std::size_t kTimeBaseBytes = 16;
-
 std::uint32_t head_kind(bool async) noexcept {
     return async ? SPANRING_REC_BEGIN_ASYNC : SPANRING_REC_BEGIN;
 }
 
-void put_kind(Tracepoint& tracepoint, SpanKind kind, std::uint64_t for_key) noexcept {
+void put_kind(Tracepoint& tracepoint, SpanKind kind, const Addressee& addressee) noexcept {
     if (kind == SpanKind::kUnset) return;
-    if (!tracepoint.room(24)) {
+    if (!tracepoint.room(kForBytesMax + 8)) {
         tracepoint.lost(Loss::kDetail);
         return;
     }
-    if (for_key != 0) {
-        tracepoint.record(SPANRING_REC_FOR, 0, 0);
-        tracepoint.word(for_key);
-    }
+    put_for(tracepoint, addressee);
     tracepoint.record(SPANRING_REC_KIND, static_cast<std::uint32_t>(kind), 0);
 }
 
@@ -103,9 +97,9 @@ bool begin_ready(Tracepoint& tracepoint, const Begin& begin) noexcept {
         return begin.attach != nullptr && !begin.async;
     }
     write_begin(tracepoint, begin, number, parent);
-    const std::uint64_t for_key = begin.async ? begin.span.key : 0;
-    put_kind(tracepoint, begin.kind, for_key);
-    const std::uint8_t flags = put_inherited(tracepoint, parent, for_key);
+    const Addressee addressee{begin.async ? begin.span.key : 0};
+    put_kind(tracepoint, begin.kind, addressee);
+    const std::uint8_t flags = put_inherited(tracepoint, parent, addressee);
     if (!begin.async) stack.top->flags |= flags;
     return begin.attach != nullptr && !begin.async;
 }
@@ -141,28 +135,26 @@ void begin_any(SpanState& span, NameRef name, const SpanOptions* options, bool a
 }
 
 /// END for a span that is not on this thread's stack.
-void end_for(Tracepoint& tracepoint, std::uint64_t key) noexcept {
-    if (!tracepoint.room(16 + 8 + kTimeBaseBytes)) {
+void end_for(Tracepoint& tracepoint, std::uint64_t key, bool shared) noexcept {
+    if (!tracepoint.room(kForBytesMax + 8 + kTimeBaseBytes)) {
         tracepoint.lost(Loss::kEnd);
         remember_lost_end(tracepoint.writer(), key);
         return;
     }
-    tracepoint.time_base_if_needed();
-    tracepoint.record(SPANRING_REC_FOR, 0, 0);
-    tracepoint.word(key);
+    put_for(tracepoint, {key, shared || is_foreign(tracepoint.writer(), key)});
     tracepoint.timed(SPANRING_REC_END, static_cast<std::uint32_t>(key));
 }
 
-void end_on_stack(Tracepoint& tracepoint, StackEntry* entry) noexcept {
+void end_on_stack(Tracepoint& tracepoint, StackEntry* entry, bool shared) noexcept {
     const std::uint8_t flags = entry->flags;
+    shared = shared || (flags & kEntryShared) != 0;
     const auto ordinal = static_cast<std::uint32_t>(entry->key);
     // The context that a span owns stands directly below it, whatever was begun or attached since.
     const bool owns = (flags & kEntryOwnsContext) != 0;
     const bool room = tracepoint.room(8 + kTimeBaseBytes + (owns ? 8 : 0));
     if (room) {
         if (owns) tracepoint.record(SPANRING_REC_DETACH, ordinal, SPANRING_DETACH_BELOW);
-        tracepoint.timed((flags & kEntryShared) != 0 ? SPANRING_REC_END_SHARED : SPANRING_REC_END,
-                         ordinal);
+        tracepoint.timed(shared ? SPANRING_REC_END_SHARED : SPANRING_REC_END, ordinal);
     }
     // `room` may have turned the page, but the stack did not change in between.
     const auto below = static_cast<std::size_t>(entry - tracepoint.stack().base) - (owns ? 2 : 1);
@@ -200,13 +192,13 @@ bool must_tell_state(const StackEntry& parent) noexcept {
 }
 
 std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
-                           std::uint64_t for_key) noexcept {
+                           const Addressee& addressee) noexcept {
     const ContextBlock* block = parent.block;
     std::uint8_t flags = 0;
     if (must_tell_state(parent)) {
         const std::size_t bytes = 8 + ((block->trace_state.size() + 7) & ~std::size_t{7});
-        if (!tracepoint.room(bytes + 16) ||
-            !put_text(tracepoint, SPANRING_REC_TRACESTATE, 0, block->trace_state, for_key)) {
+        if (!tracepoint.room(bytes + kForBytesMax) ||
+            !put_text(tracepoint, SPANRING_REC_TRACESTATE, 0, block->trace_state, addressee)) {
             tracepoint.lost(Loss::kDetail);
             flags = kEntryStateLost | kEntryGated;
         }
@@ -221,8 +213,8 @@ std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
         const NameRef name{Key(key)};
         const std::uint32_t number = tracepoint.number_of(name);
         const AttributeValue value(*id);
-        if (!tracepoint.room(attribute_bytes(tracepoint, name, number, value) + 16) ||
-            !put_attribute(tracepoint, name, number, value, SPANRING_TARGET_SPAN, for_key)) {
+        if (!tracepoint.room(attribute_bytes(tracepoint, name, number, value) + kForBytesMax) ||
+            !put_attribute(tracepoint, name, number, value, SPANRING_TARGET_SPAN, addressee)) {
             tracepoint.lost(Loss::kDetail);
         }
     }
@@ -245,6 +237,7 @@ void end_slow(SpanState& span) noexcept {
     }
     const std::uint64_t key = span.key;
     const bool lost = (span.bits & kStateLost) != 0;
+    const bool shared = (span.bits & kStateShared) != 0;
     const std::uint32_t epoch = span.epoch;
     span.writer = nullptr;
     Tracepoint tracepoint(false);
@@ -264,9 +257,9 @@ void end_slow(SpanState& span) noexcept {
         }
     }
     if (StackEntry* entry = find_span(tracepoint.stack(), key)) {
-        end_on_stack(tracepoint, entry);
+        end_on_stack(tracepoint, entry, shared);
     } else if (!lost) {
-        end_for(tracepoint, key);
+        end_for(tracepoint, key, shared);
     }
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 /// What a detail belongs to: a span on top of the stack, or one that must be named.
 struct Target {
-    std::uint64_t for_key{0};              ///< 0: the current span
+    Addressee addressee;
     std::uint32_t* detail_bytes{nullptr};  ///< of the span so far
 };
 
@@ -21,13 +21,17 @@ bool target_of(Tracepoint& tracepoint, SpanState& span, Target* target) noexcept
         }
         return false;
     }
+    if (is_foreign(tracepoint.writer(), span.key)) span.bits |= kStateShared;
+    bool shared = (span.bits & kStateShared) != 0;
     if ((span.bits & kStateAsync) == 0) {
         if (StackEntry* entry = find_span(tracepoint.stack(), span.key)) {
-            *target = {entry == tracepoint.stack().top ? 0 : span.key, &entry->detail_bytes};
+            shared = shared || (entry->flags & kEntryShared) != 0;
+            const bool current = entry == tracepoint.stack().top && !shared;
+            *target = {{current ? 0 : span.key, shared}, &entry->detail_bytes};
             return true;
         }
     }
-    *target = {span.key, &span.detail_bytes};
+    *target = {{span.key, shared}, &span.detail_bytes};
     return true;
 }
 
@@ -60,7 +64,7 @@ bool put_item_attributes(Tracepoint& tracepoint, std::span<const Attribute> attr
     for (const Attribute& attribute : attributes) {
         const NameRef name(attribute.key);
         if (!put_attribute(tracepoint, name, tracepoint.number_of(name), attribute.value,
-                           SPANRING_TARGET_ITEM, 0)) {
+                           SPANRING_TARGET_ITEM, {})) {
             return false;
         }
     }
@@ -73,13 +77,13 @@ void write_event(Tracepoint& tracepoint, const Target& target, NameRef name,
     const std::size_t own = tracepoint.name_bytes(name, number) + 16;
     const std::size_t rest = attributes_bytes(tracepoint, attributes);
     if (!charge(tracepoint, target, own + rest)) return;
-    if (!tracepoint.room(own + rest + 32) || !tracepoint.next_page(own + 32)) {
+    constexpr std::size_t kFront = kForBytesMax + kTimeBaseBytes;
+    if (!tracepoint.room(own + rest + kFront) || !tracepoint.next_page(own + kFront)) {
         tracepoint.lost(Loss::kDetail);
         return;
     }
-    tracepoint.time_base_if_needed();
     tracepoint.inline_name(name, number);
-    put_for(tracepoint, target.for_key);
+    put_for(tracepoint, target.addressee);
     tracepoint.timed(SPANRING_REC_EVENT, number);
     if (!put_item_attributes(tracepoint, attributes)) tracepoint.lost(Loss::kDetail);
 }
@@ -97,7 +101,6 @@ void write_instant(Tracepoint& tracepoint, NameRef name,
         ++writer.next_key;
         return tracepoint.out_of_step(depth_of(tracepoint.stack()));
     }
-    tracepoint.time_base_if_needed();
     const std::uint64_t now = shm::ticks(writer.clock_kind);
     tracepoint.inline_name(name, number);
     tracepoint.timed_at(SPANRING_REC_BEGIN, number, now);
@@ -107,11 +110,14 @@ void write_instant(Tracepoint& tracepoint, NameRef name,
     const bool pushed =
         push(tracepoint.stack(), {key, parent.kind == EntryKind::kNone ? key : parent.root,
                                   parent.block, 0, EntryKind::kSpan, 0, 0});
-    put_inherited(tracepoint, parent, 0);
+    put_inherited(tracepoint, parent, {});
     for (const Attribute& attribute : attributes) {
+        // Each asks for its own room: what is inherited may have taken some of what was there.
         const NameRef key_name(attribute.key);
-        if (!put_attribute(tracepoint, key_name, tracepoint.number_of(key_name), attribute.value,
-                           SPANRING_TARGET_SPAN, 0)) {
+        const std::uint32_t key_number = tracepoint.number_of(key_name);
+        if (!tracepoint.room(attribute_bytes(tracepoint, key_name, key_number, attribute.value)) ||
+            !put_attribute(tracepoint, key_name, key_number, attribute.value, SPANRING_TARGET_SPAN,
+                           {})) {
             tracepoint.lost(Loss::kDetail);
         }
     }
@@ -134,8 +140,8 @@ void write_word(SpanState& span, std::uint32_t kind, std::uint32_t id, std::uint
     Target target;
     if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
     if (!charge(tracepoint, target, 8)) return;
-    if (!tracepoint.room(24)) return tracepoint.lost(Loss::kDetail);
-    put_for(tracepoint, target.for_key);
+    if (!tracepoint.room(kForBytesMax + 8)) return tracepoint.lost(Loss::kDetail);
+    put_for(tracepoint, target.addressee);
     tracepoint.record(kind, id, low);
 }
 
@@ -144,8 +150,8 @@ void write_attribute(Tracepoint& tracepoint, const Target& target, NameRef key,
     const std::uint32_t number = tracepoint.number_of(key);
     const std::size_t bytes = attribute_bytes(tracepoint, key, number, value);
     if (!charge(tracepoint, target, bytes)) return;
-    if (!tracepoint.room(bytes + 16) ||
-        !put_attribute(tracepoint, key, number, value, SPANRING_TARGET_SPAN, target.for_key)) {
+    if (!tracepoint.room(bytes + kForBytesMax) ||
+        !put_attribute(tracepoint, key, number, value, SPANRING_TARGET_SPAN, target.addressee)) {
         tracepoint.lost(Loss::kDetail);
     }
 }
@@ -154,12 +160,19 @@ void write_attribute(Tracepoint& tracepoint, const Target& target, NameRef key,
 bool current_target(Tracepoint& tracepoint, Target* target, std::uint32_t* scratch) noexcept {
     StackEntry& top = *tracepoint.stack().top;
     if (top.kind == EntryKind::kSpan) {
-        *target = {0, &top.detail_bytes};
+        const bool shared = (top.flags & kEntryShared) != 0;
+        *target = {{shared ? top.key : 0, shared}, &top.detail_bytes};
         return true;
     }
     if (top.kind != EntryKind::kLocal) return false;
-    *target = {top.key, scratch};
+    *target = {{top.key, true}, scratch};
     return true;
+}
+
+/// Whether the current span's begin was lost: it takes no details.
+bool is_lost_top(Tracepoint& tracepoint) noexcept {
+    const StackEntry& top = *tracepoint.stack().top;
+    return top.kind == EntryKind::kSpan && (top.flags & kEntryLost) != 0;
 }
 
 }  // namespace
@@ -182,7 +195,7 @@ void current_set_slow(NameRef key, const AttributeValue& value) noexcept {
     Target target;
     std::uint32_t scratch = 0;
     if (!tracepoint.ready() || !current_target(tracepoint, &target, &scratch)) return;
-    if (target.for_key == 0 && (tracepoint.stack().top->flags & kEntryLost) != 0) return;
+    if (is_lost_top(tracepoint)) return;
     write_attribute(tracepoint, target, key, value);
 }
 
@@ -210,7 +223,7 @@ void current_event_slow(NameRef name, std::span<const Attribute> attributes) noe
     if (!current_target(tracepoint, &target, &scratch)) {
         return write_instant(tracepoint, name, attributes);
     }
-    if (target.for_key == 0 && (tracepoint.stack().top->flags & kEntryLost) != 0) return;
+    if (is_lost_top(tracepoint)) return;
     write_event(tracepoint, target, name, attributes);
 }
 
@@ -230,15 +243,16 @@ void link_slow(SpanState& span, const Context& context,
     const std::size_t own = attach_bytes(entry);
     const bool link = entry.kind == EntryKind::kLocal || block != nullptr;
     if (link && charge(tracepoint, target, bytes)) {
-        bool good = tracepoint.room(bytes + 16) && tracepoint.next_page(48);
+        bool good =
+            tracepoint.room(bytes + kForBytesMax) && tracepoint.next_page(kForBytesMax + 32);
         if (good) {
-            put_for(tracepoint, target.for_key);
+            put_for(tracepoint, target.addressee);
             // A link has the form of the attached context that it points to.
             put_attach(tracepoint.writer(), entry);
             tracepoint.retype(own, own == 32 ? SPANRING_REC_LINK : SPANRING_REC_LINK_LOCAL);
             if (block != nullptr && !block->trace_state.empty()) {
                 good = put_text(tracepoint, SPANRING_REC_TRACESTATE | SPANRING_TARGET_ITEM, 0,
-                                block->trace_state, 0);
+                                block->trace_state, {});
             }
             good = good && put_item_attributes(tracepoint, attributes);
         }
@@ -257,9 +271,9 @@ void status_slow(SpanState& span, StatusCode code, std::string_view message) noe
     if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
     const std::size_t bytes = 8 + ((message.size() + 7) & ~std::size_t{7});
     if (!charge(tracepoint, target, bytes)) return;
-    if (!tracepoint.room(bytes + 16) ||
+    if (!tracepoint.room(bytes + kForBytesMax) ||
         !put_text(tracepoint, SPANRING_REC_STATUS, static_cast<std::uint32_t>(code), message,
-                  target.for_key)) {
+                  target.addressee)) {
         tracepoint.lost(Loss::kDetail);
     }
 }
@@ -279,9 +293,9 @@ void rename_slow(SpanState& span, NameRef name) noexcept {
     const std::uint32_t number = tracepoint.number_of(name);
     const std::size_t bytes = tracepoint.name_bytes(name, number) + 8;
     if (!charge(tracepoint, target, bytes)) return;
-    if (!tracepoint.room(bytes + 16)) return tracepoint.lost(Loss::kDetail);
+    if (!tracepoint.room(bytes + kForBytesMax)) return tracepoint.lost(Loss::kDetail);
     tracepoint.inline_name(name, number);
-    put_for(tracepoint, target.for_key);
+    put_for(tracepoint, target.addressee);
     tracepoint.record(SPANRING_REC_RENAME, number, 0);
 }
 

@@ -111,9 +111,13 @@ void write_detail(Tracepoint& tracepoint, Open& open, const std::byte* at, std::
         write_begin(tracepoint, open, spanring_record_id(head), ticks);
         return write_end(tracepoint, open, ticks);
     }
-    if ((tracepoint.stack().top->flags & kEntryLost) != 0) return;
-    if (!tracepoint.room(bytes + 24)) return tracepoint.lost(Loss::kDetail);
-    tracepoint.stack().top->detail_bytes += static_cast<std::uint32_t>(bytes);
+    StackEntry& top = *tracepoint.stack().top;
+    if ((top.flags & kEntryLost) != 0) return;
+    if (!tracepoint.room(kForBytesMax + kTimeBaseBytes + bytes)) {
+        return tracepoint.lost(Loss::kDetail);
+    }
+    top.detail_bytes += static_cast<std::uint32_t>(bytes);
+    if ((top.flags & kEntryShared) != 0) put_for(tracepoint, {top.key, true});
     if (event) {
         tracepoint.timed_at(SPANRING_REC_EVENT, spanring_record_id(head), ticks);
     } else {

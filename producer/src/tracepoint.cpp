@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kInlineNameMax = 4096;
 
 /// What a record that must not be cut may leave unused at the end of a page, beside its name (a
-/// quarter of the page's records): FOR, TIME_BASE, and the front of a link or value.
-constexpr std::size_t kLeftUnused = 16 + 16 + 40;
+/// quarter of the page's records): FOR, a TIME_BASE for each, and the front of a link or value.
+constexpr std::size_t kLeftUnused = kForBytesMax + kTimeBaseBytes + 40;
 
 /// Takes a slot of the current segment.
 bool take_slot(Process& process, Writer& writer) noexcept {
@@ -224,14 +224,6 @@ void Tracepoint::timed_at(std::uint32_t kind, std::uint32_t id, std::uint64_t ti
         delta = 0;
     }
     record(kind, id, static_cast<std::uint32_t>(delta));
-}
-
-void Tracepoint::time_base_if_needed() noexcept {
-    const std::uint64_t now = shm::ticks(writer_->clock_kind);
-    if (((now - writer_->base_ticks) >> 32) == 0) return;
-    record(SPANRING_REC_TIME_BASE, 0, 0);
-    word(now);
-    writer_->base_ticks = now;
 }
 
 void Tracepoint::retype(std::size_t record_bytes, std::uint32_t kind) noexcept {

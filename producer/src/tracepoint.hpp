@@ -59,9 +59,6 @@ public:
     /// large. Room: 16 bytes more than the record.
     void timed(std::uint32_t kind, std::uint32_t id) noexcept;
     void timed_at(std::uint32_t kind, std::uint32_t id, std::uint64_t ticks) noexcept;
-    /// TIME_BASE now, if the next timed record would need one: nothing may stand between FOR and
-    /// its record. Room: 16 bytes.
-    void time_base_if_needed() noexcept;
     /// Makes the last record, of `record_bytes`, one of another kind.
     void retype(std::size_t record_bytes, std::uint32_t kind) noexcept;
     /// NAME, if the name has no number. Room: name_bytes().
@@ -119,6 +116,17 @@ private:
     std::size_t padding_{0};
     bool good_{true};
 };
+
+/// Which span a record is for.
+struct Addressee {
+    std::uint64_t key{0};  ///< 0: the current span
+    /// Other threads may write for it, too: the reader brings what they did into the order of time.
+    bool ordered{false};
+};
+/// What a TIME_BASE takes, which any timed record may need.
+inline constexpr std::size_t kTimeBaseBytes = 16;
+/// Upper bound of what put_for puts: TIME_BASE and FOR.
+inline constexpr std::size_t kForBytesMax = kTimeBaseBytes + 16;
 
 // ---- page.cpp ----
 /// Gives the page up. The writer has none afterwards.
@@ -192,24 +200,27 @@ bool must_tell_state(const StackEntry& parent) noexcept;
 /// process below that context, request id and user id. Losses are counted as details; returns
 /// kEntryStateLost if the tracestate is one of them, else 0.
 std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
-                           std::uint64_t for_key) noexcept;
+                           const Addressee& addressee) noexcept;
 
 // ---- values.cpp ----
 
-/// Puts FOR, which aims the next record at that span; nothing if `for_key` is 0.
-void put_for(Tracepoint& tracepoint, std::uint64_t for_key) noexcept;
+/// Whether the span was begun on another stream than this writer's.
+bool is_foreign(const Writer& writer, std::uint64_t key) noexcept;
+
+/// Puts FOR, which aims the next record at that span; nothing for the current one.
+void put_for(Tracepoint& tracepoint, const Addressee& addressee) noexcept;
 /// Bytes of the attribute's record, padding included, without NAME.
 std::size_t value_bytes(const AttributeValue& value) noexcept;
 /// Puts NAME if needed, and the record. Turns pages as needed, so room() must have been asked for
-/// the whole. `before`: words that must stand directly in front of the record (FOR).
+/// the whole, and kForBytesMax.
 bool put_attribute(Tracepoint& tracepoint, NameRef key, std::uint32_t number,
                    const AttributeValue& value, std::uint32_t target,
-                   std::uint64_t for_key) noexcept;
+                   const Addressee& addressee) noexcept;
 /// Upper bound of what put_attribute puts.
 std::size_t attribute_bytes(const Tracepoint& tracepoint, NameRef key, std::uint32_t number,
                             const AttributeValue& value) noexcept;
 /// Puts a record that consists of text (status, tracestate).
 bool put_text(Tracepoint& tracepoint, std::uint32_t kind, std::uint32_t id, std::string_view text,
-              std::uint64_t for_key) noexcept;
+              const Addressee& addressee) noexcept;
 
 }  // namespace spanring::detail

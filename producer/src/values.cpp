@@ -126,10 +126,19 @@ void write_payload(Tracepoint::Payload& out, const AttributeValue& value) noexce
 
 }  // namespace
 
-void put_for(Tracepoint& tracepoint, std::uint64_t for_key) noexcept {
-    if (for_key == 0) return;
-    tracepoint.record(SPANRING_REC_FOR, 0, 0);
-    tracepoint.word(for_key);
+bool is_foreign(const Writer& writer, std::uint64_t key) noexcept {
+    return SpanKey{key}.stream() != writer.stream;
+}
+
+void put_for(Tracepoint& tracepoint, const Addressee& addressee) noexcept {
+    if (addressee.key == 0) return;
+    if (addressee.ordered) {
+        tracepoint.timed_at(SPANRING_REC_FOR, SPANRING_FOR_ORDERED,
+                            shm::ticks_ordered(tracepoint.writer().clock_kind));
+    } else {
+        tracepoint.record(SPANRING_REC_FOR, 0, 0);
+    }
+    tracepoint.word(addressee.key);
 }
 
 std::size_t value_bytes(const AttributeValue& value) noexcept {
@@ -145,16 +154,16 @@ std::size_t attribute_bytes(const Tracepoint& tracepoint, NameRef key, std::uint
 
 bool put_attribute(Tracepoint& tracepoint, NameRef key, std::uint32_t number,
                    const AttributeValue& value, std::uint32_t target,
-                   std::uint64_t for_key) noexcept {
+                   const Addressee& addressee) noexcept {
     const bool simple = is_simple(value.type());
     // Name, FOR and head stand together; of a payload at least the first word. A name is at most a
     // quarter of a page, so that a fresh page takes them all.
-    const std::size_t front =
-        tracepoint.name_bytes(key, number) + (for_key != 0 ? 16 : 0) + (simple ? 16 : 24);
+    const std::size_t front = tracepoint.name_bytes(key, number) +
+                              (addressee.key != 0 ? kForBytesMax : 0) + (simple ? 16 : 24);
     const std::size_t whole = front - (simple ? 16 : 24) + value_bytes(value);
     if (!tracepoint.next_page(whole < front ? whole : front)) return false;
     tracepoint.inline_name(key, number);
-    put_for(tracepoint, for_key);
+    put_for(tracepoint, addressee);
     const std::uint32_t kind = kind_of(value.type()) | target;
     if (value.type() == Type::kBool) {
         tracepoint.record(kind, number, value.boolean() ? 1 : 0);
@@ -178,10 +187,10 @@ bool put_attribute(Tracepoint& tracepoint, NameRef key, std::uint32_t number,
 }
 
 bool put_text(Tracepoint& tracepoint, std::uint32_t kind, std::uint32_t id, std::string_view text,
-              std::uint64_t for_key) noexcept {
-    const std::size_t front = (for_key != 0 ? 16 : 0) + (text.empty() ? 8 : 16);
+              const Addressee& addressee) noexcept {
+    const std::size_t front = (addressee.key != 0 ? kForBytesMax : 0) + (text.empty() ? 8 : 16);
     if (!tracepoint.next_page(front)) return false;
-    put_for(tracepoint, for_key);
+    put_for(tracepoint, addressee);
     Tracepoint::Payload payload(tracepoint, kind, id, text.size());
     payload.write(text.data(), text.size());
     return payload.finish();

@@ -142,7 +142,7 @@ TEST(Assembler, an_end_from_another_thread_waits_for_details_of_a_third) {
     const SpanKey key = SpanKey::of(0, 1);
     ender.page(0, 1).end_for(key, 9);
     RecordWriter late(2);
-    late.page(0, 1).record(SPANRING_REC_FOR, 0, 0, {key.value}).integer(k, 4);
+    late.page(0, 1).aim_shared(key, 8).integer(k, 4);
     ASSERT_TRUE(rig.feed(ender)) << "the end is seen before the begin";
     ASSERT_TRUE(rig.feed(owner));
     rig.turn();
@@ -178,9 +178,9 @@ TEST(Assembler, a_detail_before_its_begin_is_kept_and_one_of_a_lost_begin_droppe
     const auto e = rig.strings.add("e");
     const SpanKey key = SpanKey::of(1, 1);
     RecordWriter early(0);
-    early.page(0, 1).record(SPANRING_REC_FOR, 0, 0, {key.value}).event(e, 5);
+    early.page(0, 1).aim_shared(key, 5).event(e, 5);
     early.integer(k, 1, SPANRING_TARGET_ITEM);
-    early.record(SPANRING_REC_FOR, 0, 0, {SpanKey::of(7, 7).value}).integer(k, 2);
+    early.aim_shared(SpanKey::of(7, 7), 6).integer(k, 2);
     RecordWriter owner(1);
     owner.page(0, 1).begin_async(n, 1).end_for(key, 9);
     ASSERT_TRUE(rig.feed(early));
@@ -190,6 +190,76 @@ TEST(Assembler, a_detail_before_its_begin_is_kept_and_one_of_a_lost_begin_droppe
     ASSERT_EQ(spans.size(), 1u);
     ASSERT_EQ(spans[0].events.size(), 1u);
     EXPECT_EQ(spans[0].events[0].attributes.size(), 1u);
+}
+
+std::vector<std::int64_t> integers_of(const codec::Span& span) {
+    std::vector<std::int64_t> values;
+    for (const auto& [key, value] : span.attributes)
+        values.push_back(std::get<std::int64_t>(value));
+    return values;
+}
+
+TEST(Assembler, what_several_threads_set_is_applied_in_the_order_of_time) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    const auto k = rig.strings.add("k");
+    const SpanKey key = SpanKey::of(0, 1);
+    RecordWriter owner(0);
+    owner.page(0, 1).begin_async(n, 1).aim(key).integer(k, 1);
+    RecordWriter second(1);
+    second.page(0, 1).aim_shared(key, 20).integer(k, 2);
+    RecordWriter third(2);
+    third.page(0, 1).aim_shared(key, 30).integer(k, 3).end_for(key, 31);
+    ASSERT_TRUE(rig.feed(third)) << "seen a turn before what happened earlier";
+    rig.turn();
+    ASSERT_TRUE(rig.feed(second));
+    ASSERT_TRUE(rig.feed(owner));
+    rig.turn();
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 1u);
+    EXPECT_EQ(integers_of(spans[0]), (std::vector<std::int64_t>{1, 2, 3}));
+    EXPECT_FALSE(rig.assembler->has_deferred());
+}
+
+TEST(Assembler, what_happened_after_what_is_due_waits_for_the_next_turn) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    const auto k = rig.strings.add("k");
+    const SpanKey key = SpanKey::of(0, 1);
+    RecordWriter owner(0);
+    owner.page(0, 1).begin_async(n, 1).aim_shared(key, 10).integer(k, 1);
+    ASSERT_TRUE(rig.feed(owner));
+    rig.turn();
+    RecordWriter third(2);
+    third.page(0, 1).aim_shared(key, 30).integer(k, 3);
+    ASSERT_TRUE(rig.feed(third));
+    rig.turn();
+    RecordWriter second(1);
+    second.page(0, 1).aim_shared(key, 20).integer(k, 2);
+    ASSERT_TRUE(rig.feed(second)) << "after the turn that read what is later";
+    rig.turn();
+    RecordWriter last(3);
+    last.page(0, 1).end_for(key, 40);
+    ASSERT_TRUE(rig.feed(last));
+    rig.settle();
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 1u);
+    EXPECT_EQ(integers_of(spans[0]), (std::vector<std::int64_t>{1, 2, 3}));
+}
+
+TEST(Assembler, an_async_span_that_stays_on_its_thread_waits_for_nobody) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    const SpanKey key = SpanKey::of(0, 1);
+    RecordWriter w;
+    w.page(0, 1).begin_async(n, 1).aim(key).integer(n, 7).aim(key).end_aimed(key, 5);
+    w.aim(SpanKey::of(0, 9)).integer(n, 7);
+    ASSERT_TRUE(rig.feed(w));
+    EXPECT_FALSE(rig.assembler->has_deferred());
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 1u);
+    EXPECT_EQ(spans[0].duration_ns, 4);
+    EXPECT_EQ(spans[0].attributes.size(), 1u);
 }
 
 TEST(Assembler, a_span_that_another_thread_ended_stays_the_parent_on_its_own_thread) {

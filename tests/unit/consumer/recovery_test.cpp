@@ -23,7 +23,7 @@ RecordWriter rich_stream(Rig& rig) {
     w.name("inline").begin(SPANRING_ID_INLINE, 1002).event(e, 1003);
     w.integer(k, 2, SPANRING_TARGET_ITEM).name("key").integer(SPANRING_ID_INLINE, 3);
     w.record(SPANRING_REC_SCOPE, scope, k).record(SPANRING_REC_KIND, SPANRING_KIND_CLIENT, 0);
-    w.begin_async(n, 1004).record(SPANRING_REC_FOR, 0, 0, {SpanKey::of(0, 3).value}).integer(k, 4);
+    w.begin_async(n, 1004).aim(SpanKey::of(0, 3)).integer(k, 4);
     w.payload(SPANRING_REC_STATUS, SPANRING_STATUS_ERROR, "broken");
     w.end(2, 1010).record(SPANRING_REC_RENAME, e, 0).payload(SPANRING_REC_ATTR_STRING, k, "abc");
     w.page(2000, 4).snapshot(2, 2);
@@ -108,7 +108,7 @@ TEST(Recovery, held_back_operations_survive) {
     const auto n = rig.strings.add("n");
     const SpanKey key = SpanKey::of(1, 1);
     RecordWriter early(0);
-    early.page(0, 1).record(SPANRING_REC_FOR, 0, 0, {key.value}).integer(n, 5).end_for(key, 9);
+    early.page(0, 1).aim_shared(key, 8).integer(n, 5).end_for(key, 9);
     ASSERT_TRUE(rig.feed(early));
     rig.turn();
     rig.restart();

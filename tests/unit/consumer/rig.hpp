@@ -93,8 +93,17 @@ public:
         return record(SPANRING_REC_END_SHARED, static_cast<std::uint32_t>(ordinal) & 0xffffff,
                       delta(at));
     }
+    /// Aims the next record at a span of this stream that no other has written for.
+    RecordWriter& aim(SpanKey key) { return record(SPANRING_REC_FOR, 0, 0, {key.value}); }
+    /// Aims the next record at a span that several streams write for.
+    RecordWriter& aim_shared(SpanKey key, std::uint64_t at) {
+        return record(SPANRING_REC_FOR, SPANRING_FOR_ORDERED, delta(at), {key.value});
+    }
     RecordWriter& end_for(SpanKey key, std::uint64_t at) {
-        record(SPANRING_REC_FOR, 0, 0, {key.value});
+        aim_shared(key, at);
+        return end_aimed(key, at);
+    }
+    RecordWriter& end_aimed(SpanKey key, std::uint64_t at) {
         return record(SPANRING_REC_END, static_cast<std::uint32_t>(key.ordinal()) & 0xffffff,
                       delta(at));
     }

@@ -21,6 +21,8 @@ inline constexpr std::uint32_t kStateLost = 1;     ///< the begin was lost: coun
 inline constexpr std::uint32_t kStateAsync = 2;    ///< not on a stack; named by its key
 inline constexpr std::uint32_t kStateStashed = 4;  ///< begun in a signal handler; key = its number
 inline constexpr std::uint32_t kStateOwnsBlock = 8;
+/// Its context was handed on, or another thread than its first has written for it.
+inline constexpr std::uint32_t kStateShared = 16;
 
 struct SpanState {
     Writer* writer{nullptr};  ///< of the thread that began it; null: not recording

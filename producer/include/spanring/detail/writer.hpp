@@ -240,7 +240,8 @@ inline bool detail_fast(Writer* writer, std::uint64_t key, std::uint64_t head, b
                         const std::uint64_t* body) noexcept {
     StackEntry* top = state_of(writer)->top;
     const std::size_t bytes = body != nullptr ? 16 : 8;
-    if (top->key != key || top->kind != EntryKind::kSpan || (top->flags & kEntryLost) != 0 ||
+    if (top->key != key || top->kind != EntryKind::kSpan ||
+        (top->flags & (kEntryLost | kEntryShared)) != 0 ||
         top->detail_bytes > SPANRING_SPAN_BYTES_MAX - 16 || !enter(writer, bytes)) {
         return false;
     }

@@ -50,9 +50,12 @@
 #define SPANRING_REC_BEGIN_ASYNC 0x05u
 /* New base time for the rest of the page. + u64 ticks */
 #define SPANRING_REC_TIME_BASE 0x06u
-/* The next record (EVENT, END or a detail) is for this span of the instance, on whatever stream it
- * began. + u64 span key */
+/* The next record but TIME_BASE (EVENT, END or a detail) is for this span of the instance, on
+ * whatever stream it began. id = SPANRING_FOR_ORDERED: other threads may write for the span, too,
+ * so this operation and theirs are applied in the order of their times (t). id = 0: only the stream
+ * that began the span has written for it. + u64 span key */
 #define SPANRING_REC_FOR 0x07u
+#define SPANRING_FOR_ORDERED 1u
 /* First record of a page whose thread has a stack: id = entries that follow, low = depth of the
  * stack (16 bits) and, << 16, how many of its outermost entries stay as the reader has them. If the
  * entries that follow do not reach the depth, the stream's next page tells the rest; else what the

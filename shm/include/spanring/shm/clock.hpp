@@ -42,6 +42,16 @@ inline std::uint64_t ticks(std::uint32_t kind) noexcept {
     return monotonic_ns();
 }
 
+/// As ticks(), but read after everything that happened before, also on other threads: what is done
+/// after a hand-over has a later time than what was done before it.
+inline std::uint64_t ticks_ordered(std::uint32_t kind) noexcept {
+#if defined(__x86_64__)
+    // RDTSC may run ahead of the load that saw the hand-over; LFENCE holds it back.
+    __builtin_ia32_lfence();
+#endif
+    return ticks(kind);
+}
+
 /// Returns SPANRING_CLOCK_TSC if the CPU says that its counter is invariant *and* the kernel keeps
 /// time by it (so it has found it stable and equal on all cores), else SPANRING_CLOCK_MONOTONIC.
 [[nodiscard]] std::uint32_t clock_kind() noexcept;
