@@ -97,7 +97,8 @@ def load(root):
 
 def _walk(root):
     for name in os.listdir(root):
-        if os.path.isfile(os.path.join(root, name)):
+        # ".git" is a file in a linked work tree.
+        if name != ".git" and os.path.isfile(os.path.join(root, name)):
             yield name
     for folder in FOLDERS:
         for base, folders, names in os.walk(os.path.join(root, folder)):

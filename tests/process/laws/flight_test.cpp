@@ -1,12 +1,14 @@
 // R = G x D: tracepoints in flight, counted by another process in the shared memory, against rate
-// times delay, taken from the database. Neither side knows the other's numbers.
+// times delay, seen in the database. Neither side knows the other's numbers.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -86,35 +88,71 @@ struct Flow {
     double delay_seconds{0};
 };
 
-/// G and D out of the database alone: tracepoints of its frames over the time that they span, and
-/// commit minus timestamp.
-Flow measure_flow(store::Reader& reader, std::uint64_t first_frame) {
-    std::int64_t first_ns = 0;
-    std::int64_t last_ns = 0;
-    double tracepoints = 0;
-    double delay_ns_sum = 0;
-    double spans = 0;
-    const auto visited =
-        reader.visit_frames_after(first_frame, [&](const store::CommittedFrame& frame) {
-            if (first_ns == 0) {
-                first_ns = frame.committed_ns;
-                return true;  // what it holds came before the interval
+/// G and D as a user of the database has them: a thread with a reader of its own looks for new
+/// frames all the time, and notes when it sees each span.
+class Follower {
+public:
+    explicit Follower(std::unique_ptr<store::Reader> reader)
+        : reader_(std::move(reader)), thread_([this] { follow(); }) {}
+    ~Follower() {
+        if (thread_.joinable()) (void)stop();
+    }
+    Flow stop() {
+        stop_ = true;
+        thread_.join();
+        return {tracepoints_ / (static_cast<double>(last_ns_ - first_ns_) * 1e-9),
+                delay_ns_sum_ / spans_ * 1e-9};
+    }
+
+private:
+    static std::int64_t now_ns() {
+        return std::chrono::duration_cast<std::chrono::nanoseconds>(
+                   std::chrono::system_clock::now().time_since_epoch())
+            .count();
+    }
+    void follow() {
+        ::prctl(PR_SET_TIMERSLACK, 1UL);  // ns: each look would else come 50 us late
+        EXPECT_TRUE(reader_->refresh().ok());
+        std::uint64_t last = reader_->newest_frame();
+        while (!stop_) {
+            std::this_thread::sleep_for(20us);
+            EXPECT_TRUE(reader_->refresh().ok());
+            if (reader_->newest_frame() == last) continue;
+            const std::int64_t seen_ns = now_ns();
+            EXPECT_TRUE(reader_
+                            ->visit_frames_after(last,
+                                                 [&](const store::CommittedFrame& frame) {
+                                                     add(frame, seen_ns);
+                                                     return true;
+                                                 })
+                            .ok());
+            last = reader_->newest_frame();
+        }
+    }
+    void add(const store::CommittedFrame& frame, std::int64_t seen_ns) {
+        if (first_ns_ == 0) {
+            first_ns_ = frame.committed_ns;
+            return;  // what it holds came before the interval
+        }
+        last_ns_ = frame.committed_ns;
+        tracepoints_ += static_cast<double>(frame.tracepoints);
+        for (const auto& batch : frame.batches) {
+            for (const auto& row : batch.rows) {
+                delay_ns_sum_ += static_cast<double>(seen_ns - row.start_ns - row.duration_ns);
+                spans_ += 1;
             }
-            last_ns = frame.committed_ns;
-            tracepoints += static_cast<double>(frame.tracepoints);
-            for (const auto& batch : frame.batches) {
-                for (const auto& row : batch.rows) {
-                    delay_ns_sum +=
-                        static_cast<double>(frame.committed_ns - row.start_ns - row.duration_ns);
-                    spans += 1;
-                }
-            }
-            return true;
-        });
-    EXPECT_TRUE(visited.ok());
-    return {tracepoints / (static_cast<double>(last_ns - first_ns) * 1e-9),
-            delay_ns_sum / spans * 1e-9};
-}
+        }
+    }
+
+    std::unique_ptr<store::Reader> reader_;
+    std::int64_t first_ns_{0};
+    std::int64_t last_ns_{0};
+    double tracepoints_{0};
+    double delay_ns_sum_{0};
+    double spans_{0};
+    std::atomic<bool> stop_{false};
+    std::thread thread_;
+};
 
 /// What one round of looks found.
 struct Round {
@@ -126,11 +164,12 @@ struct Round {
     [[nodiscard]] double ratio() const { return in_flight / expected(); }
 };
 
-/// Counts what is in flight at 200 random moments, and asks the database about the same time.
-Round look(const shm::SegmentReader& segment, store::Reader& reader, std::mt19937& random) {
+/// Counts what is in flight at 200 random moments, while a follower watches the database.
+Round look(const shm::SegmentReader& segment, const std::string& database, std::mt19937& random) {
     constexpr int kLooks = 200;
-    EXPECT_TRUE(reader.refresh().ok());
-    const std::uint64_t first_frame = reader.newest_frame();
+    auto reader = store::Reader::open(database);
+    EXPECT_TRUE(reader.ok());
+    Follower follower(std::move(reader).value());
     std::uniform_int_distribution<int> pause_us(1000, 20000);
     double sum = 0;
     for (int i = 0; i < kLooks; ++i) {
@@ -139,17 +178,16 @@ Round look(const shm::SegmentReader& segment, store::Reader& reader, std::mt1993
         EXPECT_TRUE(pending.ok());
         if (pending.ok()) sum += static_cast<double>(pending->tracepoints);
     }
-    EXPECT_TRUE(reader.refresh().ok());
-    return {measure_flow(reader, first_frame), sum / kLooks};
+    return {follower.stop(), sum / kLooks};
 }
 
-std::unique_ptr<store::Reader> wait_for_first_span(const std::string& database) {
+bool wait_for_first_span(const std::string& database) {
     for (int i = 0; i < 300; ++i) {
         std::this_thread::sleep_for(100ms);
         auto opened = store::Reader::open(database);
-        if (opened.ok() && opened.value()->newest_frame() > 5) return std::move(opened).value();
+        if (opened.ok() && opened.value()->newest_frame() > 5) return true;
     }
-    return nullptr;
+    return false;
 }
 
 TEST(Laws, tracepoints_in_flight_are_rate_times_delay) {
@@ -166,8 +204,7 @@ TEST(Laws, tracepoints_in_flight_are_rate_times_delay) {
         produce_steadily();
     }
     Child producer(pid);
-    const auto reader = wait_for_first_span(database);
-    ASSERT_NE(reader, nullptr) << "no span became queryable";
+    ASSERT_TRUE(wait_for_first_span(database)) << "no span became queryable";
 
     auto directory = shm::RingDirectory::open(rings, shm::RingDirectory::Create::kNo);
     ASSERT_TRUE(directory.ok());
@@ -182,7 +219,7 @@ TEST(Laws, tracepoints_in_flight_are_rate_times_delay) {
     std::mt19937 random(20261122);
     std::array<Round, 3> rounds;
     for (Round& round : rounds) {
-        round = look(*segment, *reader, random);
+        round = look(*segment, database, random);
         std::printf("G = %.0f tracepoints/s, D = %.3f ms, G x D = %.1f, R = %.1f, ratio %.3f\n",
                     round.flow.tracepoints_per_second, round.flow.delay_seconds * 1e3,
                     round.expected(), round.in_flight, round.ratio());
