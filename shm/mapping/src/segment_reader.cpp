@@ -120,6 +120,7 @@ Result<std::vector<std::byte>> SegmentReader::resource() const {
         impl_->header().resource_bytes, static_cast<std::uint32_t>(max), "resource length");
     if (!bytes) return std::move(bytes).error();
     std::vector<std::byte> copy(*bytes);
+    if (copy.empty()) return copy;  // memcpy takes no null, not even for nothing
     Result<void> copied = impl_->guarded([&] {
         std::memcpy(copy.data(), impl_->at<std::byte>(impl_->bounds.resource_offset), copy.size());
     });

@@ -1,0 +1,32 @@
+// Batches of fuzz bytes whose header is right: without, hardly an input would reach the parsers.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "batch_layout.hpp"
+#include "spanring/base/crc32c.hpp"
+
+namespace spanring::fuzz {
+
+/// Returns the bytes with magic, version, length and checksum made right, if they have room for a
+/// header.
+inline std::vector<std::byte> with_right_header(const std::vector<std::uint8_t>& data) {
+    std::vector<std::byte> bytes(data.size());
+    if (!data.empty()) std::memcpy(bytes.data(), data.data(), data.size());
+    codec::BatchHeader header;
+    if (bytes.size() < sizeof(header)) return bytes;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    header.magic = codec::kBatchMagic;
+    header.version = codec::kBatchVersion;
+    header.reserved_0 = 0;
+    header.batch_bytes = static_cast<std::uint32_t>(bytes.size());
+    std::memcpy(bytes.data(), &header, sizeof(header));
+    header.crc32c = crc32c(std::span(bytes).subspan(codec::kChecksummedFrom));
+    std::memcpy(bytes.data(), &header, sizeof(header));
+    return bytes;
+}
+
+}  // namespace spanring::fuzz
