@@ -45,6 +45,11 @@ public:
     void start_at(Place place) { base_ = std::move(place); }
     /// Runs until `spans` have begun (or the process's `stop`), and ends what it has open.
     void run(std::uint64_t spans);
+    /// One step of these dice: the same one wherever in a program it stands.
+    void step_of(Dice dice) {
+        dice_ = dice;
+        step();
+    }
     /// Opens some spans more and writes all that are open down as unfinished.
     void leave_open();
     /// Waits for the children that were forked.
