@@ -11,11 +11,6 @@ namespace {
 /// Below this many rows a hand-over to another thread costs more than the encoding.
 constexpr std::size_t kRowsWorthAThread = 512;
 
-struct Job {
-    Turn* turn{nullptr};  ///< null: stop
-    std::size_t index{0};
-};
-
 void commit(store::Writer& writer, Turn& turn) {
     if (!turn.frame.snapshot && writer.wants_snapshot()) {
         turn.outcome = Turn::Outcome::kParked;
@@ -57,6 +52,11 @@ void encode_part(Turn& turn, std::size_t index) {
 }
 
 struct Pipeline::Impl {
+    struct Job {
+        Turn* turn{nullptr};  ///< null: stop
+        std::size_t index{0};
+    };
+
     Impl(store::Writer& w, unsigned workers) : writer(w) {
         for (unsigned i = 0; i < workers; ++i) threads.emplace_back([this] { work(); });
         committer = std::thread([this] { commit_turns(); });
@@ -136,7 +136,7 @@ void Pipeline::submit(std::unique_ptr<Turn> turn) {
     // relaxed: the queues order it before what the other threads do with the turn.
     turn->to_encode.store(for_workers, std::memory_order_relaxed);
     for (std::size_t i = 0; i < turn->batches.size() && for_workers != 0; ++i) {
-        if (Impl::is_for_workers(*turn, i)) impl_->jobs.enqueue(Job{turn.get(), i});
+        if (Impl::is_for_workers(*turn, i)) impl_->jobs.enqueue(Impl::Job{turn.get(), i});
     }
     ++impl_->in_flight;
     impl_->turns.enqueue(turn.release());

@@ -223,8 +223,8 @@ void SegmentWriter::fill_header(const SegmentOptions& options) noexcept {
     h.pages_max = plan.pages_max;
     h.page_bytes = options.page_bytes;
     std::memcpy(h.parent_instance_id, options.parent.bytes.data(), sizeof h.parent_instance_id);
-    const std::size_t name_bytes = std::min(options.process_name.size(), sizeof h.process_name - 1);
-    std::memcpy(h.process_name, options.process_name.data(), name_bytes);
+    // All zero before, so it ends with one.
+    options.process_name.copy(h.process_name, sizeof h.process_name - 1);
     h.membarrier = options.membarrier ? 1 : 0;
     if (!options.resource.empty()) {
         std::memcpy(mapping_.data + plan.resource_offset, options.resource.data(),

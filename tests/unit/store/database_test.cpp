@@ -76,7 +76,9 @@ TEST_F(Database, filters_choose_by_every_field) {
             {},
             false});
     for (const bool indexed : {false, true}) {
-        if (indexed) ASSERT_TRUE(writer_->index_now().ok());
+        if (indexed) {
+            ASSERT_TRUE(writer_->index_now().ok());
+        }
         const auto starts = [&](const SpanFilter& filter) {
             std::vector<std::int64_t> found;
             auto reader = open_reader(dir_.db());
@@ -147,7 +149,9 @@ TEST_F(Database, a_trace_is_found_by_its_native_id_and_by_foreign_bytes) {
     frame.batches.push_back(*codec::encode(batch));
     ASSERT_TRUE(writer_->commit(std::move(frame), {4, 1, 30}).ok());
     for (const bool indexed : {false, true}) {
-        if (indexed) ASSERT_TRUE(writer_->index_now().ok());
+        if (indexed) {
+            ASSERT_TRUE(writer_->index_now().ok());
+        }
         auto reader = open_reader(dir_.db());
         auto spans = reader->trace(native);
         ASSERT_TRUE(spans.ok());
@@ -184,7 +188,9 @@ TEST_F(Database, traces_are_newest_first_with_summaries_over_the_whole_trace) {
                 {},
                 false});
         // Each in an extent of its own, so that the order of the visit matters.
-        if (trace != 4) ASSERT_TRUE(writer_->index_now().ok());
+        if (trace != 4) {
+            ASSERT_TRUE(writer_->index_now().ok());
+        }
     }
     auto reader = open_reader(dir_.db());
     auto traces = reader->traces({.service = "db"}, 2);
@@ -250,7 +256,9 @@ TEST_F(Database, losses_are_the_latest_totals_of_each_stream) {
     auto reader = open_reader(dir_.db());
     lose(1, 6, true);
     for (const bool indexed : {false, true}) {
-        if (indexed) ASSERT_TRUE(writer_->index_now().ok());
+        if (indexed) {
+            ASSERT_TRUE(writer_->index_now().ok());
+        }
         auto stats = reader->stats();
         ASSERT_TRUE(stats.ok());
         ASSERT_EQ(stats->losses.size(), 1u);
@@ -278,7 +286,9 @@ TEST_F(Database, stats_count_spans_frames_and_bytes) {
 TEST_F(Database, frames_after_a_number_are_visited_once_with_what_they_say_of_themselves) {
     for (std::uint64_t i = 1; i <= 5; ++i) {
         ASSERT_TRUE(commit_numbered(*writer_, i).ok());
-        if (i == 2) ASSERT_TRUE(writer_->index_now().ok());
+        if (i == 2) {
+            ASSERT_TRUE(writer_->index_now().ok());
+        }
     }
     auto reader = open_reader(dir_.db());
     std::vector<std::uint64_t> numbers;

@@ -136,7 +136,9 @@ TEST(Retirement, by_bytes_keeps_the_database_within_its_limit) {
     auto writer = open_writer(dir.db(), {.window_bytes_max = 1000, .database_bytes_max = 5000});
     for (std::uint64_t i = 1; i <= 60; ++i) {
         ASSERT_TRUE(commit_numbered(*writer, i).ok());
-        if (i % 10 == 0) ASSERT_TRUE(writer->index_now().ok());
+        if (i % 10 == 0) {
+            ASSERT_TRUE(writer->index_now().ok());
+        }
     }
     ASSERT_TRUE(writer->retire().ok());
     std::uint64_t bytes = 0;
@@ -229,10 +231,14 @@ TEST_P(Faults, at_the_nth_call_lose_nothing_committed_and_show_nothing_else) {
         const auto committed = commit_through(*writer, &failures);
         const std::uint64_t injected = os::clear_fault();
         EXPECT_THAT(committed, SizeIs(10)) << "heals by itself, n = " << nth;
-        if (injected == 0) EXPECT_EQ(failures, 0);
+        if (injected == 0) {
+            EXPECT_EQ(failures, 0);
+        }
         // Out of space the oldest window is given up; then the rest must be without a gap.
         const auto check_names = [&](const std::vector<std::string>& names) {
-            if (fault.errno_value != ENOSPC) EXPECT_EQ(names, committed) << "n = " << nth;
+            if (fault.errno_value != ENOSPC) {
+                EXPECT_EQ(names, committed) << "n = " << nth;
+            }
             ASSERT_LE(names.size(), committed.size());
             EXPECT_TRUE(std::equal(names.rbegin(), names.rend(), committed.rbegin()))
                 << "n = " << nth;

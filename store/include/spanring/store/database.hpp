@@ -83,16 +83,16 @@ public:
 
 /// Which spans: every given field must match. Strings are exact.
 struct SpanFilter {
-    std::optional<std::string> service;
-    std::optional<std::string> operation;
-    std::optional<std::int64_t> duration_ns_min;
-    std::optional<std::int64_t> duration_ns_max;
-    std::optional<std::int64_t> since_ns;  ///< start >= since
-    std::optional<std::int64_t> until_ns;  ///< start < until
+    std::optional<std::string> service{};
+    std::optional<std::string> operation{};
+    std::optional<std::int64_t> duration_ns_min{};
+    std::optional<std::int64_t> duration_ns_max{};
+    std::optional<std::int64_t> since_ns{};  ///< start >= since
+    std::optional<std::int64_t> until_ns{};  ///< start < until
     std::vector<std::pair<std::string, std::string>>
-        attributes;  ///< key, value as text (integers in decimal, true/false)
+        attributes{};  ///< key, value as text (integers in decimal, true/false)
     bool errors_only{false};
-    std::optional<TraceId> trace_id;
+    std::optional<TraceId> trace_id{};
     [[nodiscard]] bool matches(const codec::Span& span) const;
 };
 
