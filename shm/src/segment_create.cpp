@@ -224,7 +224,7 @@ void SegmentWriter::fill_header(const SegmentOptions& options) noexcept {
     h.page_bytes = options.page_bytes;
     std::memcpy(h.parent_instance_id, options.parent.bytes.data(), sizeof h.parent_instance_id);
     // All zero before, so it ends with one.
-    options.process_name.copy(h.process_name, sizeof h.process_name - 1);
+    options.process_name.copy(reinterpret_cast<char*>(h.process_name), sizeof h.process_name - 1);
     h.membarrier = options.membarrier ? 1 : 0;
     if (!options.resource.empty()) {
         std::memcpy(mapping_.data + plan.resource_offset, options.resource.data(),
