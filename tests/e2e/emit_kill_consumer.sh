@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh"
 
 up
 "$spanring" emit --quiet --seed "$seed" --processes 3 --threads 4 --duration "$kills" \
-    --oracle "$work/oracle.jsonl" &
+    "${emit_options[@]}" --oracle "$work/oracle.jsonl" &
 emitter=$!
 background+=("$emitter")
 for ((i = 0; i < kills; ++i)); do
