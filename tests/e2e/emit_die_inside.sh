@@ -8,8 +8,8 @@ BIN_DIR=$1 seed=${2:-99}
 source "$(dirname "$0")/lib.sh"
 
 up
-"$spanring" emit --quiet --die-inside --seed "$seed" --processes 3 --threads 4 --spans 200 "${emit_options[@]}" \
-    --oracle "$work/oracle.jsonl" || fail "emit"
+"$spanring" emit --quiet --die-inside --seed "$seed" --processes 3 --threads 4 --spans 200 \
+    "${emit_options[@]}" --oracle "$work/oracle.jsonl" || fail "emit"
 open=$(grep -c '"unfinished":true' "$work/oracle.jsonl" || true)
 [[ $open -gt 0 ]] || fail "nobody died inside an open span"
 down

@@ -12,7 +12,7 @@ for program in spanring spanringd; do
     fi
 done
 
-# shellcheck disable=SC2034  # for the scripts that source this, as emit_options is
+# shellcheck disable=SC2034  # for the scripts that source this
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/spanring-e2e.XXXXXX")
 rings=$(mktemp -d /dev/shm/spanring-e2e.XXXXXX)
@@ -21,6 +21,7 @@ unset SPANRING_CONFIG TRACEPARENT TRACESTATE BAGGAGE OTEL_SERVICE_NAME OTEL_RESO
 background=()
 # More options of emit. The sanitizers set "--forks 0": their allocators do not survive a fork
 # beside running threads (g++ 12).
+# shellcheck disable=SC2034
 read -ra emit_options <<<"${SPANRING_EMIT_OPTIONS:-}"
 
 finish() {
