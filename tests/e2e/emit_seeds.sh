@@ -12,7 +12,8 @@ for ((seed = first; seed < first + seeds; ++seed)); do
     fresh
     up
     "$spanring" emit --quiet --seed "$seed" --policy "$policy" --processes 3 --threads 8 \
-        --spans "$spans" "${emit_options[@]}" --oracle "$work/oracle.jsonl" || fail "emit of seed $seed"
+        --spans "$spans" "${emit_options[@]}" \
+        --oracle "$work/oracle.jsonl" || fail "emit of seed $seed"
     down  # a dead producer's last page is drained, its open spans are stored
     export_spans "$work/export.jsonl"
     if ! "$spanring" emit --verify "$work/oracle.jsonl" "$work/export.jsonl" >"$work/verdict"; then
