@@ -1,10 +1,8 @@
 // The call sites of all shared objects that use this copy of the library, and the switches.
 #include "spanring/call_sites.hpp"
 
-#include <mutex>
-
+#include "process.hpp"
 #include "spanring/detail/call_site.hpp"
-#include "spanring/shm/segment_writer.hpp"
 
 namespace spanring {
 namespace detail {
@@ -17,8 +15,14 @@ struct Switch {
     bool enabled;
 };
 
-shm::FutexLock g_lock;
 CallSiteList* g_lists = nullptr;
+
+/// Guards the lists of all copies of the library. In a forked child it is open, whoever held it;
+/// the lists are linked so that the child finds them whole.
+OwnerLock* sites_lock() noexcept {
+    Process* p = process();
+    return p != nullptr ? &p->wiped->sites_lock : nullptr;
+}
 
 // Made by the first switch; never freed: tracepoints may come after static destructors.
 std::vector<Switch>* g_switches = nullptr;
@@ -66,7 +70,8 @@ void for_each_site(Function&& function) {
 
 bool register_site(CallSiteList& list, CallSite& site) noexcept {
     // A signal handler over a holder must not wait for itself; it registers another time.
-    if (!g_lock.try_lock()) return site_enabled(site);
+    OwnerLock* lock = sites_lock();
+    if (lock == nullptr || !lock->lock()) return site_enabled(site);
     // relaxed, all: written under the lock; a reader that sees 0 comes here.
     if (__atomic_load_n(&site.listed, __ATOMIC_RELAXED) == 0) {
         if (!list.known) {
@@ -82,13 +87,14 @@ bool register_site(CallSiteList& list, CallSite& site) noexcept {
         }
         __atomic_store_n(&site.listed, std::uint8_t{1}, __ATOMIC_RELAXED);
     }
-    g_lock.unlock();
+    lock->unlock();
     return site_enabled(site);
 }
 
 // The shared object is being unloaded.
 CallSiteList::~CallSiteList() {
-    const std::lock_guard guard(g_lock);
+    if (!known) return;
+    const OwnerGuard guard(*sites_lock());
     for (CallSiteList** at = &g_lists; *at != nullptr; at = &(*at)->next) {
         if (*at != this) continue;
         *at = next;
@@ -102,7 +108,9 @@ CallSiteList::~CallSiteList() {
 
 std::vector<CallSiteInfo> call_sites() {
     std::vector<CallSiteInfo> all;
-    const std::lock_guard guard(detail::g_lock);
+    detail::OwnerLock* lock = detail::sites_lock();
+    if (lock == nullptr) return all;
+    const detail::OwnerGuard guard(*lock);
     detail::for_each_site([&](const detail::CallSite& site) {
         all.push_back(
             {std::string(detail::name_of(site)), site.file, site.line, detail::site_enabled(site)});
@@ -111,7 +119,9 @@ std::vector<CallSiteInfo> call_sites() {
 }
 
 unsigned switch_call_sites(std::string_view pattern, bool enabled) {
-    const std::lock_guard guard(detail::g_lock);
+    detail::OwnerLock* lock = detail::sites_lock();
+    if (lock == nullptr) return 0;
+    const detail::OwnerGuard guard(*lock);
     if (detail::g_switches == nullptr) detail::g_switches = new std::vector<detail::Switch>;
     auto& rules = *detail::g_switches;
     std::erase_if(rules, [&](const auto& rule) { return rule.pattern == pattern; });

@@ -35,17 +35,33 @@ Context context_of_top(Writer& writer) noexcept {
     return ContextAccess::of_block(retain(top.block));
 }
 
+/// A sync span borrows its block from the stack of its thread. It is gone when a scope has ended
+/// before the span that was begun in it, or the span itself has ended.
+static bool may_use_block(const SpanState& span) noexcept {
+    if ((span.bits & kStateOwnsBlock) != 0) return true;
+    if (span.writer != nullptr && span.writer != t_writer) return true;  // open on another thread
+    if (t_writer == nobody()) return false;
+    const ThreadState& state = *state_of(t_writer);
+    for (const StackEntry* entry = state.top; entry != state.base; --entry) {
+        if (entry->block == span.block) return true;
+    }
+    return false;
+}
+
 Context context_slow(SpanState& span) noexcept {
     if (span.key == 0) return Context::current();
     if (span.writer != nullptr && span.writer == t_writer &&
         state_of(span.writer)->epoch == span.epoch) {
         if (StackEntry* entry = find_span(*state_of(span.writer), span.key)) {
             entry->flags |= kEntryShared;
-            return ContextAccess::local(span.key, span.root, span.block, span.epoch);
+            return ContextAccess::local(span.key, span.root, entry->block, span.epoch);
         }
     }
     span.bits |= kStateShared;
-    return ContextAccess::local(span.key, span.root, span.block, span.epoch);
+    ContextBlock* block = may_use_block(span) ? span.block : nullptr;
+    // Its trace began elsewhere, and went with the block: no ids, rather than wrong ones.
+    if (span.root == 0 && block == nullptr) return {};
+    return ContextAccess::local(span.key, span.root, block, span.epoch);
 }
 
 namespace {
@@ -116,7 +132,9 @@ Context::~Context() {
 
 Context Context::current() noexcept {
     const Tracepoint tracepoint(false);
-    if (!tracepoint.owns_stack() && tracepoint.state() != Tracepoint::State::kSignal) return {};
+    const bool nested = tracepoint.state() == Tracepoint::State::kSignal;
+    if (!tracepoint.owns_stack() && (!nested || &tracepoint.writer() == detail::nobody()))
+        return {};
     return detail::context_of_top(tracepoint.writer());
 }
 
@@ -149,7 +167,11 @@ void Scope::end() noexcept {
     detail::Writer* writer = std::exchange(writer_, nullptr);
     if (writer == nullptr) return;
     Tracepoint tracepoint(false);
-    if (!tracepoint.owns_stack() || &tracepoint.writer() != writer) return;
+    if (!tracepoint.owns_stack()) {
+        writer_ = writer;  // a signal handler cannot end it; its thread can
+        return;
+    }
+    if (&tracepoint.writer() != writer) return;
     detail::ThreadState& stack = tracepoint.stack();
     detail::StackEntry* own = stack.top;
     while (own != stack.base && !(detail::is_context(*own) && own->detail_bytes == serial_)) --own;

@@ -81,8 +81,8 @@ bool flush_ns(std::uint64_t timeout_ns) noexcept {
     if (process == nullptr) return false;
     const std::uint64_t end_at = shm::monotonic_ns() + timeout_ns;
     bool settled = settle(*process);
-    const shm::SegmentWriter& segment = process->wiped->segment;
-    if (process->wiped->alive == 0 || !segment.is_open()) {
+    const detail::SegmentHold segment(*process);
+    if (segment.get() == nullptr) {
         // Nothing was recorded; that is good news only if something would be.
         return process->control != nullptr && detail::enabled(detail::load_flags());
     }
@@ -91,7 +91,7 @@ bool flush_ns(std::uint64_t timeout_ns) noexcept {
         wait_a_little();
         settled = settle(*process);
     }
-    Published published(segment);
+    Published published(*segment.get());
     while (!published.stored()) {
         if (shm::monotonic_ns() >= end_at) return false;
         shm::ring_if_waiting(process->control->flags, process->doorbell->word);
@@ -102,10 +102,17 @@ bool flush_ns(std::uint64_t timeout_ns) noexcept {
 
 Losses losses() noexcept {
     detail::Process* process = detail::process();
-    if (process == nullptr) return {};
-    if (process->wiped->alive == 0) return {};
-    Losses sum = process->unslotted;
-    if (process->wiped->segment.is_open()) detail::add_losses(process->wiped->segment, sum);
+    Losses sum{};
+    if (process != nullptr && process->wiped->alive == 0) return sum;
+    if (process != nullptr) sum = detail::losses_of(*process);
+    // Lost for sure only if there is something to record for.
+    if (process != nullptr && process->control == nullptr) return sum;
+    const Losses& early = detail::early_losses();
+    for (unsigned i = 0; i < kLossReasons; ++i) {
+        sum.spans[i] += early.spans[i];
+        sum.ends[i] += early.ends[i];
+        sum.details[i] += early.details[i];
+    }
     return sum;
 }
 
@@ -117,6 +124,7 @@ Status status() {
         return status;
     }
     { const detail::Tracepoint look(false); }
+    const detail::OwnerGuard guard(process->wiped->lock);
     status.warnings = process->settings->warnings;
     if (process->directory != nullptr) status.directory = process->directory->path();
     status.segment = process->segment_name;

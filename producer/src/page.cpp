@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "spanring/shm/doorbell.hpp"
 #include "tracepoint.hpp"
@@ -22,22 +23,15 @@ void sleep_ns(std::uint64_t ns) noexcept {
     ::nanosleep(&span, nullptr);
 }
 
-shm::PageClaim claim_of(const Process& process, std::uint32_t page,
+shm::PageClaim claim_of(const Writer& writer, std::uint32_t page,
                         std::uint32_t generation) noexcept {
-    return {page, generation, &process.wiped->segment.ring().header(page)};
-}
-
-/// Whether another thread has replaced the segment since this one entered: the writer's page and
-/// stream are the older one's, and it must claim nothing in the new one.
-bool replaced(const Process& process, const Writer& writer) noexcept {
-    // acquire: pairs with the release in install() of segment.cpp.
-    return writer.epoch != __atomic_load_n(&process.epoch, __ATOMIC_ACQUIRE);
+    return {page, generation, &segment_of(writer).ring().header(page)};
 }
 
 /// Waits, within the block time, for the consumer to release a page. One wait in vain is enough
 /// until something is released: a dead consumer must not stop the application at each tracepoint.
 shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
-    shm::SegmentWriter& segment = process.wiped->segment;
+    shm::SegmentWriter& segment = segment_of(writer);
     if (process.gave_up_at == segment.released_count() + 1) return {};
     const std::uint64_t end_at = shm::monotonic_ns() + process.block_ns;
     std::uint64_t pause = kWaitNsFirst;
@@ -62,13 +56,13 @@ shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason
         return {};
     }
     if (writer.reserve_first != 0) {
-        const auto ahead = claim_of(process, writer.reserve_first - 1, writer.reserve_generation);
+        const auto ahead = claim_of(writer, writer.reserve_first - 1, writer.reserve_generation);
         // The chain stands where the records will.
         std::memcpy(&writer.reserve_first, ahead.bytes() + SPANRING_PAGE_DATA, 4);
         std::memcpy(&writer.reserve_generation, ahead.bytes() + SPANRING_PAGE_DATA + 4, 4);
         return ahead;
     }
-    shm::SegmentWriter& segment = process.wiped->segment;
+    shm::SegmentWriter& segment = segment_of(writer);
     for (;;) {
         const shm::PageClaim found = segment.claim_page(writer.stream);
         if (found.valid()) return found;
@@ -80,7 +74,7 @@ shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason
     }
 }
 
-void install(Process& process, Writer& writer, const shm::PageClaim& page) noexcept {
+void install(Writer& writer, const shm::PageClaim& page) noexcept {
     const std::uint64_t now = shm::ticks(writer.clock_kind);
     const std::uint64_t ordinal = SpanKey{writer.next_key}.ordinal();
     shm::PageRing::write_header(page, {writer.stream, writer.next_sequence, now, ordinal});
@@ -90,7 +84,7 @@ void install(Process& process, Writer& writer, const shm::PageClaim& page) noexc
     __atomic_store_n(&writer.slot->next_ordinal, ordinal, __ATOMIC_RELAXED);
     char* start = reinterpret_cast<char*>(page.header);
     writer.cursor = start + SPANRING_PAGE_DATA;
-    writer.end = start + process.wiped->segment.page_bytes();
+    writer.end = start + segment_of(writer).page_bytes();
     writer.committed = &page.header->committed;
     writer.mark_bias =
         (std::uint64_t{page.generation} << 32) - reinterpret_cast<std::uintptr_t>(start);
@@ -131,10 +125,15 @@ void publish_page(Writer& writer) noexcept {
 
 }  // namespace
 
+bool replaced(const Process& process, const Writer& writer) noexcept {
+    // acquire: pairs with the release in install() of segment.cpp.
+    return writer.epoch != __atomic_load_n(&process.epoch, __ATOMIC_ACQUIRE);
+}
+
 void seal_page(Process& process, Writer& writer) noexcept {
     if (writer.generation != 0 && !replaced(process, writer)) {
-        process.wiped->segment.mark_full(claim_of(process, writer.page, writer.generation),
-                                         writer.stream);
+        segment_of(writer).mark_full(claim_of(writer, writer.page, writer.generation),
+                                     writer.stream);
     }
     writer.generation = 0;
     writer.cursor = nullptr;
@@ -159,7 +158,7 @@ bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason&
             return false;
         }
         seal_page(process, writer);
-        install(process, writer, page);
+        install(writer, page);
     } while (writer.resync != 0);
     tell_lost_ends(writer, needed);
     return true;
@@ -196,7 +195,7 @@ void drop_claims(Process& process, Writer& writer) noexcept {
             return;
         }
         seal_page(process, writer);
-        install(process, writer, page);
+        install(writer, page);
         put_empty_snapshot(writer);
         publish_page(writer);
     }
@@ -228,7 +227,7 @@ bool settle_debts(Process& process, Writer& writer) noexcept {
             return false;
         }
         seal_page(process, writer);
-        install(process, writer, page);
+        install(writer, page);
         put_empty_snapshot(writer);
         tell_lost_ends(writer, 0);
         publish_page(writer);
@@ -238,7 +237,10 @@ bool settle_debts(Process& process, Writer& writer) noexcept {
 
 bool settle_orphans(Process& process) noexcept {
     const OwnerGuard guard(process.wiped->lock);
-    if (!guard) return false;
+    return guard && settle_orphans_locked(process);
+}
+
+bool settle_orphans_locked(Process& process) noexcept {
     while (Writer* orphan = process.wiped->orphans) {
         if (!settle_debts(process, *orphan)) return false;
         seal_page(process, *orphan);
@@ -246,6 +248,21 @@ bool settle_orphans(Process& process) noexcept {
         retire(process, *orphan);
     }
     return true;
+}
+
+void leave_segment(Process& process, Writer& writer) noexcept {
+    writer.gate = 0;  // the hot path takes a slot for granted
+    signal_fence();
+    writer.slot = nullptr;
+    signal_fence();
+    writer.cursor = nullptr;
+    writer.end = nullptr;
+    writer.generation = 0;
+    writer.reserve_first = 0;
+    writer.resync = 0;
+    writer.import_open = 0;
+    writer.epoch = 0;
+    let_go(process, std::exchange(writer.segment, nullptr));
 }
 
 void retire(Process& process, Writer& writer) noexcept {
@@ -257,20 +274,20 @@ void retire(Process& process, Writer& writer) noexcept {
         // relaxed: as above; nobody is in a tracepoint of this slot any more.
         __atomic_store_n(&writer.slot->nesting, 0U, __ATOMIC_RELAXED);
         if (!writer.keep_slot && !replaced(process, writer)) {
-            process.wiped->segment.release_slot(writer.stream);
+            segment_of(writer).release_slot(writer.stream);
         }
+        leave_segment(process, writer);
     }
-    std::memset(static_cast<void*>(&writer), 0, sizeof writer);
     std::free(state.lost_ends);
     state.lost_ends = nullptr;
     state.lost_ends_count = state.lost_ends_capacity = 0;
-    // release: pairs with the lock under which a free writer is looked for.
+    // release: pairs with the acquire in owner_of().
     __atomic_store_n(&state.owner, std::uint64_t{0}, __ATOMIC_RELEASE);
 }
 
 void thread_exit(Process& process, Writer& writer) noexcept {
     ThreadState& state = *state_of(&writer);
-    const bool current = writer.slot != nullptr && writer.epoch == process.epoch;
+    const bool current = writer.slot != nullptr && !replaced(process, writer);
     if (current) {
         // relaxed: written by this thread only, see Tracepoint.
         __atomic_store_n(&writer.slot->nesting, 1U, __ATOMIC_RELAXED);
@@ -278,12 +295,8 @@ void thread_exit(Process& process, Writer& writer) noexcept {
         signal_fence();
         yield_taken_page(process, writer);
     } else {
-        writer.slot = nullptr;
-        writer.generation = 0;
-        writer.reserve_first = 0;
+        if (writer.slot != nullptr) leave_segment(process, writer);
         state.lost_ends_count = 0;
-        writer.resync = 0;
-        writer.import_open = 0;
     }
     // A span that is still open may be ended by another thread: its stream must not be taken over.
     for (StackEntry* entry = state.top; entry != state.base; --entry) {
@@ -298,12 +311,9 @@ void thread_exit(Process& process, Writer& writer) noexcept {
         if (!settle_debts(process, writer)) {
             seal_page(process, writer);
             state.owner = kOrphanOwner;
-            const OwnerGuard guard(process.wiped->lock);
-            if (guard) {
-                writer.next_orphan = process.wiped->orphans;
-                process.wiped->orphans = &writer;
-                return;
-            }
+            writer.next_orphan = process.wiped->orphans;
+            process.wiped->orphans = &writer;
+            return;
         }
         seal_page(process, writer);
     }

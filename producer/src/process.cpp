@@ -2,11 +2,12 @@
 #include "process.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -27,24 +28,12 @@ constexpr std::uint32_t kUndecided = SPANRING_FLAG_ENABLED;
 /// SPANRING_DISABLED: dark for good.
 constexpr std::uint32_t kOff = 0;
 
-alignas(64) Writer g_no_writer;
 Process* g_process = nullptr;
 __thread bool t_starting = false;
 
 void set_flags_word(const std::uint32_t* word) noexcept {
     // relaxed: points to memory that stays mapped for the life of the process.
     __atomic_store_n(&g_flags, word, __ATOMIC_RELAXED);
-}
-
-/// Application programs under LeakSanitizer must not be told of our memory.
-void show_to_leak_sanitizer(const void* memory, std::size_t bytes) noexcept {
-    if (__lsan_register_root_region != nullptr) __lsan_register_root_region(memory, bytes);
-}
-
-void* anonymous(std::size_t bytes) noexcept {
-    void* memory =
-        os::map(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? nullptr : memory;
 }
 
 /// Memory that a forked child finds zeroed.
@@ -85,10 +74,11 @@ Process* find_in_maps(int maps_fd) noexcept {
 }
 
 /// Maps the memory under its name; without memfd_create it is nameless, and other copies of the
-/// library in this process will not find it.
+/// library in this process will not find it. For want of a descriptor it is not made at all.
 Process* map_named() noexcept {
     const std::size_t bytes = page_up(sizeof(Process));
     const UniqueFd fd(::memfd_create(kProcessName, MFD_CLOEXEC));
+    if (!fd.valid() && (errno == EMFILE || errno == ENFILE)) return nullptr;
     if (fd.valid() && os::truncate(fd.get(), static_cast<off_t>(bytes)) == 0) {
         void* memory = os::map(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd.get(), 0);
         if (memory != MAP_FAILED) return static_cast<Process*>(memory);
@@ -119,22 +109,30 @@ Process* make_process() noexcept {
     return process;
 }
 
+/// Takes the flock, unless somebody keeps it for a second: that is a signal handler in one copy of
+/// the library over another one's start.
+bool lock_briefly(int fd) noexcept {
+    constexpr int kTries = 1000;
+    for (int i = 0; i < kTries; ++i) {
+        if (os::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK) return true;  // cannot be locked here at all
+        const timespec pause{0, 1'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+    return false;
+}
+
 Process* find_or_make() noexcept {
     // Two descriptors of /proc/self/maps exclude each other by flock: threads and copies of the
     // library that start at once find one another.
     const UniqueFd maps(os::open_at(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC));
-    if (!maps.valid()) return make_process();
-    const bool locked = os::flock(maps.get(), LOCK_EX) == 0;
+    if (!maps.valid()) {
+        // Another copy's process object could not be found: the next tracepoint looks again.
+        return errno == EMFILE || errno == ENFILE ? nullptr : make_process();
+    }
+    if (!lock_briefly(maps.get())) return nullptr;
     Process* process = find_in_maps(maps.get());
-    if (process == nullptr) process = make_process();
-    if (locked) os::flock(maps.get(), LOCK_UN);
-    return process;
-}
-
-void remember_failure(Process& process, const Error& error) noexcept {
-    process.failed = true;
-    process.retry_at_ns = coarse_ns() + kRetryNs;
-    set_reason(process, error.message.c_str());
+    return process != nullptr ? process : make_process();
 }
 
 bool map_directory(Process& process) noexcept {
@@ -143,59 +141,56 @@ bool map_directory(Process& process) noexcept {
         shm::RingDirectory::open(configured.empty() ? shm::default_ring_directory() : configured,
                                  shm::RingDirectory::Create::kYes);
     if (!directory) {
-        remember_failure(process, directory.error());
-        return false;
+        return fail(process, directory.error());
     }
-    delete process.directory;
-    process.directory = new (std::nothrow) shm::RingDirectory(std::move(*directory));
-    if (process.directory == nullptr) return false;
+    auto* fresh = new (std::nothrow) shm::RingDirectory(std::move(*directory));
+    if (fresh == nullptr) return false;
+    // In this order: a fork in between finds one or the other.
+    shm::RingDirectory* older = process.directory;
+    process.directory = fresh;
+    if (older != nullptr) older->close_if_ours();
+    delete older;
     auto control = process.directory->map_control(Mapping::Access::kRead);
-    if (!control) {
-        remember_failure(process, control.error());
-        return false;
-    }
+    if (!control) return fail(process, control.error());
     auto bell = process.directory->map_doorbell();
-    if (!bell) {
-        remember_failure(process, bell.error());
-        return false;
-    }
+    if (!bell) return fail(process, bell.error());
     process.doorbell = static_cast<spanring_doorbell*>(bell->release());
     spanring_control* page = control->release();
     // release: pairs with the acquire in start(): the doorbell is there, too.
     __atomic_store_n(&process.control, page, __ATOMIC_RELEASE);
-    process.failed = false;
+    process.failed = process.starved = false;
     return true;
 }
 
 }  // namespace
 
-SPANRING_HIDDEN __thread Writer* t_writer = &g_no_writer;
-SPANRING_HIDDEN const std::uint32_t* g_flags = &kUndecided;
-
-std::uint64_t self_id() noexcept {
-    return static_cast<std::uint64_t>(::pthread_self());
+// Application programs under LeakSanitizer must not be told of our memory.
+void show_to_leak_sanitizer(const void* memory, std::size_t bytes) noexcept {
+    if (__lsan_register_root_region != nullptr) __lsan_register_root_region(memory, bytes);
 }
+
+void* anonymous(std::size_t bytes) noexcept {
+    void* memory =
+        os::map(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+}
+
+bool fail(Process& process, const Error& error) noexcept {
+    process.failed = true;
+    // EMFILE and ENFILE are kIo: they, too, may pass.
+    process.starved = error.code == ErrorCode::kNoSpace || error.code == ErrorCode::kIo;
+    process.retry_at_ns = coarse_ns() + kRetryNs;
+    set_reason(process, error.message.c_str());
+    return false;
+}
+
+SPANRING_HIDDEN const std::uint32_t* g_flags = &kUndecided;
 
 std::uint64_t coarse_ns() noexcept {
     timespec now;
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
            static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-bool OwnerLock::lock() noexcept {
-    // relaxed: only our own store can make it equal.
-    if (__atomic_load_n(&owner_, __ATOMIC_RELAXED) == self_id()) return false;
-    word_.lock();
-    // relaxed: see above.
-    __atomic_store_n(&owner_, self_id(), __ATOMIC_RELAXED);
-    return true;
-}
-
-void OwnerLock::unlock() noexcept {
-    // relaxed: see lock().
-    __atomic_store_n(&owner_, std::uint64_t{0}, __ATOMIC_RELAXED);
-    word_.unlock();
 }
 
 Process* process() noexcept {
@@ -247,90 +242,9 @@ void set_reason(Process& process, const char* text) noexcept {
     (void)os::write(fd.get(), process.reason, std::strlen(process.reason));
 }
 
-void adopt_after_fork(Process& process) noexcept {
-    const std::uint64_t self = self_id();
-    for_each_writer(process, [&](Writer& writer) {
-        ThreadState& state = *state_of(&writer);
-        if (state.owner != self) state.owner = 0;
-        state.lost_ends_count = 0;
-        if (state.owner != self || state.epoch == 0) return;
-        // At once, so that contexts which are attached from now on can be told from inherited ones.
-        leave_instance(process, state, true);
-        state.epoch = process.epoch + 1;
-    });
-    // From now on the parent's keys are those of another instance; its mapping stays until the
-    // strings have been copied.
-    ++process.epoch;
-    process.own_epoch = process.epoch;
-    process.unslotted = {};
-    process.gave_up_at = 0;
-    process.failed = false;
-    process.segment_name[0] = '\0';
-    process.wiped->alive = 1;
-}
-
 const KnownInstance* instance_of(const Process& process, std::uint32_t epoch) noexcept {
     const KnownInstance& known = process.instances[epoch % kInstancesKept];
     return epoch != 0 && known.epoch == epoch ? &known : nullptr;
-}
-
-namespace {
-
-/// Takes a free writer, or makes another slab of them. Under the lock.
-Writer* free_writer(Process& process) noexcept {
-    Writer* found = nullptr;
-    for_each_writer(process, [&](Writer& writer) {
-        if (found == nullptr && state_of(&writer)->owner == 0) found = &writer;
-    });
-    if (found != nullptr || process.slabs_count == kSlabsMax) return found;
-    constexpr std::size_t kHalf = kSlabWriters * kWriterStride;
-    auto* slab = static_cast<char*>(anonymous(2 * kHalf));
-    if (slab == nullptr) return nullptr;
-    if (os::advise(slab, kHalf, MADV_WIPEONFORK) != 0) {
-        os::unmap(slab, 2 * kHalf);
-        return nullptr;
-    }
-    show_to_leak_sanitizer(slab, 2 * kHalf);
-    process.slabs[process.slabs_count++] = slab;
-    return reinterpret_cast<Writer*>(slab);
-}
-
-extern "C" int __cxa_thread_atexit_impl(void (*)(void*), void*, void*);
-extern "C" SPANRING_HIDDEN void* __dso_handle;
-
-/// Runs at thread exit, before that of the copy of the library that registered earlier: first the
-/// other copies forget the writer, then the one that made it gives it back.
-void on_thread_exit(void* owned) {
-    t_writer = &g_no_writer;
-    if (owned != nullptr && g_process != nullptr) {
-        thread_exit(*g_process, *static_cast<Writer*>(owned));
-    }
-}
-
-}  // namespace
-
-Writer* thread_writer(Process& process) noexcept {
-    if (t_writer != &g_no_writer) return t_writer;
-    const OwnerGuard guard(process.wiped->lock);
-    if (!guard) return nullptr;
-    const std::uint64_t self = self_id();
-    Writer* writer = nullptr;
-    for_each_writer(process, [&](Writer& candidate) {
-        if (state_of(&candidate)->owner == self) writer = &candidate;
-    });
-    void* owned = nullptr;
-    if (writer == nullptr) {
-        writer = free_writer(process);
-        if (writer == nullptr) return nullptr;
-        std::memset(static_cast<void*>(writer), 0, sizeof *writer);
-        ThreadState& state = *state_of(writer);
-        state.owner = self;
-        init_thread(process, state);
-        owned = writer;
-    }
-    __cxa_thread_atexit_impl(on_thread_exit, owned, &__dso_handle);
-    t_writer = writer;
-    return writer;
 }
 
 }  // namespace spanring::detail

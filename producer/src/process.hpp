@@ -1,7 +1,7 @@
 // The process as a producer: what all copies of the library in it share.
 //
 //   Process   a private mapping named spanring-process, found in /proc/self/maps by later copies
-//   Wiped     MADV_WIPEONFORK: the segment's writer and the lock; all-zero in a forked child
+//   Wiped     MADV_WIPEONFORK: the segments' writers and the lock; all-zero in a forked child
 //   slabs     writers (wiped) and thread states (ordinary), 16 threads each
 //
 // Everything is plain memory that needs no constructor. Threads: any; changes under `lock`, which
@@ -25,7 +25,7 @@
 namespace spanring::detail {
 
 /// Changes with every change of a struct in this file: copies of different versions do not share.
-inline constexpr std::uint64_t kProcessMagic = 0x3230'434f'5250'5053;  // "SPPROC02"
+inline constexpr std::uint64_t kProcessMagic = 0x3330'434f'5250'5053;  // "SPPROC03"
 inline constexpr const char* kProcessName = "spanring-process";
 /// A missing directory or a full tmpfs is looked at again this often at most.
 inline constexpr std::uint64_t kRetryNs = 1'000'000'000;
@@ -33,10 +33,14 @@ inline constexpr std::uint64_t kRetryNs = 1'000'000'000;
 inline constexpr std::uint32_t kInstancesKept = 32;
 /// Threads beyond those that a segment has slots for, as exited ones wait for their last page.
 inline constexpr std::uint32_t kSlabsMax = 4096;
+/// The current segment, and replaced ones that some thread has not left yet. When all are taken,
+/// another replacement waits until one is left.
+inline constexpr std::uint32_t kSegmentsMax = 8;
 /// Ends of async spans that a thread remembers until there is room to say that they were lost.
 inline constexpr std::uint32_t kLostEndsMax = 1U << 16;
 
-/// A lock that knows its holder's thread.
+/// A lock whose word is its holder's thread, so that there is no moment between taking it and
+/// noting who did. All-zero is open.
 class OwnerLock {
 public:
     /// Returns false if the calling thread holds it: we are in a signal handler over ourselves.
@@ -44,8 +48,7 @@ public:
     void unlock() noexcept;
 
 private:
-    std::uint64_t owner_;  ///< pthread_self() of the holder
-    shm::FutexLock word_;
+    std::uint32_t word_;  ///< tid of the holder; kSleepers: somebody waits in futex(2)
 };
 /// Holds the lock, if it could be had, to the end of the block.
 class OwnerGuard {
@@ -83,15 +86,23 @@ struct Settings {
     std::vector<std::string> warnings;
     bool disabled{false};
     Settings* older{nullptr};  ///< replaced by configure; another copy may still read them
-    std::vector<shm::RingDirectory*> abandoned;  ///< never closed, see check_directory
+};
+
+/// A segment of this process. Its writer is never written anew while anybody may look at it: each
+/// thread that has a slot in it holds it, and whoever else looks at it.
+struct HeldSegment {
+    shm::SegmentWriter writer;
+    std::uint32_t holders;  ///< under the lock; 0: closed, free for the next segment
 };
 
 /// What fork wipes.
 struct Wiped {
     std::uint32_t alive;  ///< 1; 0 in a forked child until its first slow path
     OwnerLock lock;
-    shm::SegmentWriter segment;
-    Writer* orphans;  ///< writers whose slots wait for a page, by next_orphan
+    OwnerLock sites_lock;  ///< of the lists in call_sites.cpp
+    Writer* orphans;       ///< writers whose slots wait for a page, by next_orphan
+    HeldSegment* current;  ///< holds itself; null: none so far
+    HeldSegment segments[kSegmentsMax];
 };
 
 struct Process {
@@ -109,12 +120,14 @@ struct Process {
     spanring_doorbell* doorbell;
     shm::RingDirectory* directory;
     std::uint64_t retry_at_ns;
-    bool failed;  ///< a start was tried in vain; `reason` says why
+    bool failed;   ///< a start was tried in vain; `reason` says why
+    bool starved;  ///< for want of descriptors or memory: what is not recorded counts as lost
 
     // The current instance.
     KnownInstance instances[kInstancesKept];
     std::uint32_t segment_epoch;  ///< of the last segment that was made, by us or our parent
-    shm::SegmentMapping mapping;
+    std::uint32_t newest;         ///< index of its mapping
+    shm::SegmentMapping mappings[kSegmentsMax];  ///< of Wiped::segments, for a forked child
     char segment_name[64];
     std::uint32_t policy;
     std::uint64_t block_ns;
@@ -138,17 +151,53 @@ bool start(Process& process) noexcept;
 void adopt_after_fork(Process& process) noexcept;
 /// Makes a segment if there is none or it was revoked. Under the lock. Rate-limited on failure.
 bool ensure_segment(Process& process) noexcept;
-/// Adds what the segment's threads have lost.
-void add_losses(const shm::SegmentWriter& segment, Losses& sum) noexcept;
+/// The segment in which a writer with a slot has its page.
+inline shm::SegmentWriter& segment_of(const Writer& writer) noexcept {
+    return writer.segment->writer;
+}
+/// Drops one hold; the last one closes the segment. Under the lock.
+void let_go(Process& process, HeldSegment* segment) noexcept;
+/// What was lost so far, in all segments.
+Losses losses_of(Process& process) noexcept;
+/// Adds to a counter of `losses`, beside other threads and signal handlers that do.
+inline void count_loss(std::uint64_t& counter, std::uint64_t more = 1) noexcept {
+    // relaxed: a counter for people.
+    __atomic_fetch_add(&counter, more, __ATOMIC_RELAXED);
+}
+
+/// Holds the current segment, for who has no slot in it.
+class SegmentHold {
+public:
+    explicit SegmentHold(Process& process) noexcept;
+    SegmentHold(const SegmentHold&) = delete;
+    SegmentHold& operator=(const SegmentHold&) = delete;
+    ~SegmentHold();
+    /// Returns null if there is none.
+    [[nodiscard]] const shm::SegmentWriter* get() const noexcept {
+        return segment_ != nullptr ? &segment_->writer : nullptr;
+    }
+
+private:
+    Process& process_;
+    HeldSegment* segment_{nullptr};
+};
 /// Reads settings from `configuration` and the environment.
 Settings* make_settings(Configuration configuration);
 /// The resource as records for the segment: NAME and ATTR_STRING or ATTR_INT.
 std::vector<std::byte> encode_resource(const Settings& settings);
+/// Notes that a start was in vain, and when to try again. Returns false.
+bool fail(Process& process, const Error& error) noexcept;
+/// Zeroed memory of our own; null: none left.
+void* anonymous(std::size_t bytes) noexcept;
+void show_to_leak_sanitizer(const void* memory, std::size_t bytes) noexcept;
 /// Sets `reason`, and writes it to <pid>.why in the directory if that is open.
 void set_reason(Process& process, const char* text) noexcept;
 
-/// Returns the calling thread's writer, a new one if need be; null: no memory or inside ourselves.
+/// Returns the calling thread's writer, a new one if need be. Null: no memory. `nobody()`: we are
+/// in a signal handler over the making or the end of the writer.
 Writer* thread_writer(Process& process) noexcept;
+/// The all-zero writer of threads that have none: nobody writes it.
+Writer* nobody() noexcept;
 /// For every writer that belongs to a thread, under the lock.
 template <typename Function>
 void for_each_writer(Process& process, Function&& function) {
@@ -162,7 +211,7 @@ void for_each_writer(Process& process, Function&& function) {
 void init_thread(Process& process, ThreadState& state) noexcept;
 /// See tracepoint.hpp.
 void leave_instance(Process& process, ThreadState& state, bool forked) noexcept;
-/// Gives the thread's page and slot back; what it still owes becomes an orphan.
+/// Gives the thread's page and slot back; what it still owes becomes an orphan. Under the lock.
 void thread_exit(Process& process, Writer& writer) noexcept;
 
 /// Keys of an instance of this process; null if it is too long ago.

@@ -246,7 +246,10 @@ void end_slow(SpanState& span) noexcept {
         if (!lost) count_signal_loss(tracepoint.writer(), Loss::kEnd);
         return;
     }
-    if (!tracepoint.owns_stack()) return;
+    if (!tracepoint.owns_stack()) {  // no memory for this thread's writer
+        if (!lost) tracepoint.lost(Loss::kEnd, LossReason::kNoMemory);
+        return;
+    }
     if (epoch != tracepoint.process().epoch) return end_replaced(tracepoint, key, epoch, lost);
     if (!tracepoint.ready()) {
         // The thread that ends it has no slot yet.

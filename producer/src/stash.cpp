@@ -156,12 +156,10 @@ void count_signal_loss(Writer& writer, Loss kind) noexcept {
                  : kind == Loss::kEnd ? slot->lost_ends
                                       : slot->lost_details;
     } else if (Process* p = process()) {
-        counts = kind == Loss::kSpan  ? p->unslotted.spans
-                 : kind == Loss::kEnd ? p->unslotted.ends
-                                      : p->unslotted.details;
+        counts = counts_of(p->unslotted, kind);
     }
-    // relaxed: a counter; atomic because handlers interrupt each other here.
-    if (counts != nullptr) __atomic_fetch_add(&counts[kIndex], std::uint64_t{1}, __ATOMIC_RELAXED);
+    // Atomic, because handlers interrupt each other here.
+    if (counts != nullptr) count_loss(counts[kIndex]);
 }
 
 void stash_begin(Writer& writer, SpanState& span, NameRef name) noexcept {

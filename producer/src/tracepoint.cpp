@@ -17,9 +17,10 @@ constexpr std::size_t kInlineNameMax = 4096;
 /// quarter of the page's records): FOR, a TIME_BASE for each, and the front of a link or value.
 constexpr std::size_t kLeftUnused = kForBytesMax + kTimeBaseBytes + 40;
 
-/// Takes a slot of the current segment.
+/// Takes a slot of the current segment, and holds it. Under the lock.
 bool take_slot(Process& process, Writer& writer) noexcept {
-    shm::SegmentWriter& segment = process.wiped->segment;
+    HeldSegment& held = *process.wiped->current;
+    shm::SegmentWriter& segment = held.writer;
     const std::uint32_t stream = segment.acquire_slot(static_cast<std::uint32_t>(::gettid()));
     if (stream == shm::SegmentWriter::kNoSlot) return false;
     spanring_thread_slot* slot = segment.slot(stream);
@@ -31,6 +32,8 @@ bool take_slot(Process& process, Writer& writer) noexcept {
     writer.next_key = SpanKey::of(stream, ordinal == 0 ? 1 : ordinal).value;
     writer.clock_kind = segment.clock_kind();
     writer.epoch = process.epoch;
+    writer.segment = &held;
+    ++held.holders;
     writer.slot = slot;
     // The reader knows nothing of this thread.
     ThreadState& state = *state_of(&writer);
@@ -39,19 +42,16 @@ bool take_slot(Process& process, Writer& writer) noexcept {
     return true;
 }
 
-/// Forgets page and slot of an older instance.
-void forget_instance(Writer& writer) noexcept {
-    writer.slot = nullptr;
-    writer.cursor = nullptr;
-    writer.end = nullptr;
-    writer.generation = 0;
-    writer.reserve_first = 0;
-    writer.resync = 0;
-    writer.import_open = 0;
-    writer.epoch = 0;
+}  // namespace
+
+Losses& early_losses() noexcept {
+    static constinit Losses losses{};
+    return losses;
 }
 
-}  // namespace
+std::uint64_t* counts_of(Losses& losses, Loss kind) noexcept {
+    return kind == Loss::kSpan ? losses.spans : kind == Loss::kEnd ? losses.ends : losses.details;
+}
 
 Tracepoint::Tracepoint(bool start_segment) noexcept {
     process_ = detail::process();
@@ -59,8 +59,9 @@ Tracepoint::Tracepoint(bool start_segment) noexcept {
     writer_ = thread_writer(*process_);
     if (writer_ == nullptr) return;
     // relaxed: this thread's own words; set means that we are a signal handler over ourselves.
-    if (writer_->busy != 0 || (writer_->slot != nullptr &&
-                               __atomic_load_n(&writer_->slot->nesting, __ATOMIC_RELAXED) != 0)) {
+    if (writer_ == nobody() || writer_->busy != 0 ||
+        (writer_->slot != nullptr &&
+         __atomic_load_n(&writer_->slot->nesting, __ATOMIC_RELAXED) != 0)) {
         state_ = State::kSignal;
         return;
     }
@@ -86,30 +87,40 @@ void Tracepoint::enter(bool start_segment) noexcept {
     state_ = on || !start_segment ? State::kReady : State::kDark;
 }
 
+// Which segment is the current one is decided under the lock; a writer that has a slot in it holds
+// it, so that looking at it needs none.
 bool Tracepoint::settle_instance(bool start_segment) noexcept {
     Process& p = *process_;
-    if (start_segment &&
-        (writer_->epoch == 0 || writer_->epoch != p.epoch || p.wiped->segment.revoked())) {
+    Writer& w = *writer_;
+    const bool current = w.slot != nullptr && !replaced(p, w);
+    if (!start_segment && w.slot == nullptr && state_of(&w)->epoch == p.epoch) return false;
+    if (!current || (start_segment && segment_of(w).revoked())) {
         const OwnerGuard guard(p.wiped->lock);
-        if (!guard || !ensure_segment(p)) reason_ = LossReason::kNoMemory;
+        if (!guard) {
+            reason_ = LossReason::kSignal;  // this thread looks at losses or waits in flush
+            return false;
+        }
+        if (start_segment && !ensure_segment(p)) reason_ = LossReason::kNoMemory;
+        change_instance(start_segment);
     }
+    if (w.slot == nullptr) return false;
+    if (start_segment && segment_of(w).revoked()) return false;  // and no other could be made
+    yield_taken_page(p, w);
+    return true;
+}
+
+// Under the lock.
+void Tracepoint::change_instance(bool take) noexcept {
+    Process& p = *process_;
     ThreadState& stack = *state_of(writer_);
     if (stack.epoch != p.epoch) {
         if (stack.epoch != 0) leave_instance(p, stack, false);
         stack.epoch = p.epoch;
         stack.lost_ends_count = 0;  // of the older instance
     }
-    if (writer_->epoch != p.epoch || writer_->slot == nullptr) {
-        forget_instance(*writer_);
-        if (!start_segment || !p.wiped->segment.is_open()) return false;
-        if (!take_slot(p, *writer_)) {
-            reason_ = LossReason::kNoMemory;
-            return false;
-        }
-    }
-    if (start_segment && p.wiped->segment.revoked()) return false;  // and no other could be made
-    yield_taken_page(p, *writer_);
-    return true;
+    if (writer_->slot != nullptr && writer_->epoch != p.epoch) leave_segment(p, *writer_);
+    if (writer_->slot != nullptr || !take || p.wiped->current == nullptr) return;
+    if (!take_slot(p, *writer_)) reason_ = LossReason::kNoMemory;
 }
 
 Tracepoint::~Tracepoint() {
@@ -139,7 +150,7 @@ void Tracepoint::publish() noexcept {
 }
 
 std::size_t Tracepoint::page_room() const noexcept {
-    const std::size_t records = process_->wiped->segment.page_bytes() - SPANRING_PAGE_DATA;
+    const std::size_t records = segment_of(*writer_).page_bytes() - SPANRING_PAGE_DATA;
     const std::size_t depth = static_cast<std::size_t>(stack().top - stack().base);
     std::size_t snapshot = depth == 0 ? 0 : 8 + 32 * (depth < 64 ? depth : 64);
     if (snapshot > records / 2) snapshot = records / 2;
@@ -166,14 +177,8 @@ bool Tracepoint::next_page(std::size_t bytes) noexcept {
 void Tracepoint::lost(Loss kind, LossReason reason) noexcept {
     const auto index = static_cast<unsigned>(reason);
     if (writer_ == nullptr || writer_->slot == nullptr || writer_->epoch != process_->epoch) {
-        if (process_ == nullptr) return;
-        Losses& sum = process_->unslotted;
-        std::uint64_t* counts = kind == Loss::kSpan  ? sum.spans
-                                : kind == Loss::kEnd ? sum.ends
-                                                     : sum.details;
-        // relaxed: a counter for people.
-        __atomic_fetch_add(&counts[index], std::uint64_t{1}, __ATOMIC_RELAXED);
-        return;
+        Losses& sum = process_ != nullptr ? process_->unslotted : early_losses();
+        return count_loss(counts_of(sum, kind)[index]);
     }
     spanring_thread_slot& slot = *writer_->slot;
     std::uint64_t* counts = kind == Loss::kSpan  ? slot.lost_spans
@@ -185,9 +190,12 @@ void Tracepoint::lost(Loss kind, LossReason reason) noexcept {
 }
 
 void Tracepoint::lost_without_segment() noexcept {
-    if (!entered_ || process_->control == nullptr || !enabled(load_flags())) return;
-    if ((stack().top->flags & kEntrySuppressed) != 0) return;
-    lost(Loss::kSpan, LossReason::kNoMemory);
+    if (process_ != nullptr) {
+        // Without the control page nobody knows whether it would have been recorded.
+        if (process_->control == nullptr ? !process_->starved : !enabled(load_flags())) return;
+        if (entered_ && (stack().top->flags & kEntrySuppressed) != 0) return;
+    }
+    lost(Loss::kSpan, reason_ == LossReason::kSignal ? reason_ : LossReason::kNoMemory);
 }
 
 void Tracepoint::out_of_step(std::size_t known) noexcept {
@@ -239,7 +247,7 @@ bool Tracepoint::take_slot_now() noexcept {
 
 std::uint32_t Tracepoint::number_of(NameRef name) noexcept {
     if (const std::uint32_t known = cached_number(name.name); known != 0) return known;
-    const std::uint32_t number = process_->wiped->segment.intern(name.text);
+    const std::uint32_t number = segment_of(*writer_).intern(name.text);
     if (name.name != nullptr && number != SPANRING_ID_INLINE && number != SPANRING_ID_NONE) {
         // relaxed: the number stands for itself, see cached_number.
         __atomic_store_n(&name.name->number, number, __ATOMIC_RELAXED);

@@ -87,7 +87,7 @@ public:
 private:
     void enter(bool start_segment) noexcept;
     bool settle_instance(bool start_segment) noexcept;
-    bool turn() noexcept;
+    void change_instance(bool take) noexcept;
 
     Process* process_{nullptr};
     Writer* writer_{nullptr};
@@ -95,6 +95,11 @@ private:
     LossReason reason_{LossReason::kRingFull};
     bool entered_{false};
 };
+
+/// What was lost before there was a process object to count it in.
+Losses& early_losses() noexcept;
+/// The counters of a kind, by reason.
+std::uint64_t* counts_of(Losses& losses, Loss kind) noexcept;
 
 /// Writes a payload of known length piece by piece.
 class Tracepoint::Payload {
@@ -129,6 +134,9 @@ inline constexpr std::size_t kTimeBaseBytes = 16;
 inline constexpr std::size_t kForBytesMax = kTimeBaseBytes + 16;
 
 // ---- page.cpp ----
+/// Whether the segment of the writer was replaced, perhaps by another thread since this one
+/// entered: its page and stream are the older one's, and it must claim nothing in the new one.
+bool replaced(const Process& process, const Writer& writer) noexcept;
 /// Gives the page up. The writer has none afterwards.
 void seal_page(Process& process, Writer& writer) noexcept;
 /// Gives the page up if the consumer has taken it. After `nesting` was set, before anything is
@@ -146,10 +154,13 @@ void remember_lost_end(Writer& writer, std::uint64_t key) noexcept;
 /// Writes what the thread owes the reader without waiting. Returns false if there is no page. A
 /// replaced segment is owed nothing.
 bool settle_debts(Process& process, Writer& writer) noexcept;
-/// Gives writer and slot back. The page must have been given up.
+/// Gives writer and slot back. The page must have been given up. Under the lock.
 void retire(Process& process, Writer& writer) noexcept;
+/// Forgets page and slot, and lets the segment go. Under the lock.
+void leave_segment(Process& process, Writer& writer) noexcept;
 /// Writes what exited threads still owe. Returns whether nothing is owed any more.
 bool settle_orphans(Process& process) noexcept;
+bool settle_orphans_locked(Process& process) noexcept;
 
 // ---- stack.cpp ----
 /// Makes room for one more entry. Returns false at the depth limit or without memory.

@@ -169,6 +169,18 @@ std::string default_ring_directory() {
     return "/dev/shm/spanring-" + std::to_string(::geteuid());
 }
 
+bool FileId::is(int fd) const noexcept {
+    struct stat info;
+    if (fd < 0) return false;
+    return inode == 0 ||
+           (os::stat_fd(fd, &info) == 0 && info.st_dev == device && info.st_ino == inode);
+}
+
+bool FileId::is_named(int fd) const noexcept {
+    struct stat info;
+    return is(fd) && os::stat_fd(fd, &info) == 0 && info.st_nlink != 0;
+}
+
 Result<RingDirectory> RingDirectory::open(std::string path, Create create) {
     if (path.empty()) return Error{ErrorCode::kInvalidArgument, "the ring directory has no name"};
     if (create == Create::kYes && os::make_dir_at(AT_FDCWD, path.c_str(), 0700) != 0 &&
@@ -184,7 +196,7 @@ Result<RingDirectory> RingDirectory::open(std::string path, Create create) {
     if (Result<void> checked = check_directory(info, path); !checked) {
         return std::move(checked).error();
     }
-    return RingDirectory(*std::move(fd), std::move(path), info.st_uid);
+    return RingDirectory(*std::move(fd), {info.st_dev, info.st_ino}, std::move(path), info.st_uid);
 }
 
 Result<UniqueFd> RingDirectory::open_fixed(const char* name, int flags, const void* content,

@@ -125,8 +125,7 @@ Result<void> SegmentWriter::prepare(const RingDirectory& directory, const char* 
     if (directory_fd_ < 0 || os::stat_fd(directory_fd_, &info) != 0) {
         return os_error(errno, "cannot open the directory");
     }
-    directory_device_ = info.st_dev;
-    directory_inode_ = info.st_ino;
+    directory_ = {info.st_dev, info.st_ino};
     if (Result<void> made = make_file(directory, temporary, plan.segment_bytes); !made) return made;
 
     string_table_mask_ = std::bit_ceil(options.strings_max) * 2 - 1;  // at most half full
@@ -171,8 +170,7 @@ Result<void> SegmentWriter::make_file(const RingDirectory& directory, const char
     if (mapping_.fd < 0) return os_error(errno, "cannot create the file");
     struct stat info;
     if (os::stat_fd(mapping_.fd, &info) != 0) return os_error(errno, "cannot examine the file");
-    file_device_ = info.st_dev;
-    file_inode_ = info.st_ino;
+    mapping_.file = {info.st_dev, info.st_ino};
     // open's mode is subject to the umask, which is the application's.
     if (os::change_mode(mapping_.fd, kSegmentMode) != 0) {
         return os_error(errno, "cannot set the file's mode");
@@ -237,18 +235,10 @@ void SegmentWriter::fill_header(const SegmentOptions& options) noexcept {
     h.pages_declared = plan.pages_initial;
 }
 
-bool SegmentWriter::still_our_file() const noexcept {
-    // An application that closes all descriptors, and then opens its own, must not find us writing
-    // into them.
-    struct stat info;
-    return os::stat_fd(mapping_.fd, &info) == 0 && info.st_dev == file_device_ &&
-           info.st_ino == file_inode_;
-}
-
 bool SegmentWriter::reserve(std::uint64_t from, std::uint64_t to) noexcept {
     const std::uint64_t begin = from & ~(kRegionBytes - 1);
     const std::uint64_t bytes = region_round(to) - begin;
-    const bool reserved = still_our_file();
+    const bool reserved = mapping_.file.is(mapping_.fd);
     if (reserved &&
         os::allocate(mapping_.fd, static_cast<off_t>(begin), static_cast<off_t>(bytes)) != 0) {
         return false;
@@ -259,12 +249,6 @@ bool SegmentWriter::reserve(std::uint64_t from, std::uint64_t to) noexcept {
     return errno == EINVAL && reserved;
 }
 
-void SegmentWriter::close() noexcept {
-    if (!is_open()) return;
-    // release: pairs with the acquire in SegmentReader::closed(): everything is published.
-    RealAtomics::store(header()->closed, 1U, std::memory_order_release);
-}
-
 void SegmentWriter::destroy() noexcept {
     // Never opened, or wiped by fork: its zeros are not descriptors.
     if (file_name_[0] == '\0') return;
@@ -272,7 +256,7 @@ void SegmentWriter::destroy() noexcept {
         os::unmap(string_table_, string_table_bytes(string_table_mask_));
     }
     if (free_slots_ != nullptr) os::unmap(free_slots_, std::uint64_t{slots_max_} * 4);
-    if (directory_fd_ >= 0) ::close(directory_fd_);
+    if (directory_.is(directory_fd_)) ::close(directory_fd_);
     release_mapping(mapping_);
     std::memset(static_cast<void*>(this), 0, sizeof *this);
     mapping_.fd = -1;
@@ -280,7 +264,7 @@ void SegmentWriter::destroy() noexcept {
 
 void release_mapping(SegmentMapping& mapping) noexcept {
     if (mapping.data != nullptr) os::unmap(mapping.data, mapping.bytes);
-    if (mapping.fd >= 0) ::close(mapping.fd);
+    if (mapping.file.is(mapping.fd)) ::close(mapping.fd);
     mapping = SegmentMapping{};
 }
 

@@ -130,12 +130,8 @@ PageClaim SegmentWriter::claim_page(std::uint32_t stream) noexcept {
 }
 
 bool SegmentWriter::may_grow(std::uint64_t bytes) const noexcept {
-    struct stat info;
     // The application may have closed our descriptor: then the ring's own maximum is the limit.
-    if (os::stat_fd(directory_fd_, &info) != 0 || info.st_dev != directory_device_ ||
-        info.st_ino != directory_inode_) {
-        return true;
-    }
+    if (!directory_.is(directory_fd_)) return true;
     return scan_may_reserve(directory_fd_, bytes, directory_bytes_max_);
 }
 

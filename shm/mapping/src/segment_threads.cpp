@@ -93,16 +93,6 @@ Result<void> SegmentReader::revoke() {
     });
 }
 
-Result<bool> SegmentReader::closed() const {
-    std::uint32_t closed_untrusted = 0;
-    Result<void> loaded = impl_->guarded([&] {
-        // acquire: pairs with the release in SegmentWriter::close().
-        closed_untrusted = RealAtomics::load(impl_->header().closed, std::memory_order_acquire);
-    });
-    if (!loaded) return std::move(loaded).error();
-    return closed_untrusted != 0;
-}
-
 Result<bool> SegmentReader::rings_reliably() const {
     std::uint32_t registered_untrusted = 0;
     Result<void> loaded =

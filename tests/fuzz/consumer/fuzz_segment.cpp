@@ -197,7 +197,6 @@ private:
         (void)segment_->refresh_losses();
         (void)segment_->take_idle_pages();
         (void)segment_->reader().count_pending();
-        (void)segment_->reader().closed();
         return segment_->refresh_resource().ok();
     }
     void take() {

@@ -63,6 +63,36 @@ TEST(Contexts, not_sampled_are_recorded_on_request) {
         {.record_unsampled = true});
 }
 
+TEST(Contexts, of_spans_that_outlived_their_scope_do_not_touch_what_went_with_it) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        const auto remote = [] { return Context::from_headers(kParent, "vendor=1", "user=x"); };
+        std::string inside;
+        {
+            Scope scope = remote().attach();
+            Span outlives("outlives");
+            inside = outlives.context().traceparent();
+            EXPECT_EQ(outlives.context().baggage("user"), "x");
+            scope.end();
+            EXPECT_FALSE(outlives.context().is_valid());
+        }
+        EXPECT_EQ(inside.substr(0, 36), std::string(kParent).substr(0, 36));
+        {
+            const Scope scope = remote().attach();
+            Span ended("ended");
+            ended.end();
+            ended.end();
+            EXPECT_EQ(ended.context().baggage("user"), "x");
+        }
+        Span local("local");
+        const std::string id = local.context().span_id();
+        local.end();
+        EXPECT_EQ(local.context().span_id(), id);
+        EXPECT_EQ(losses().total(), 0u);
+        const auto spans = consumer.drain();
+        EXPECT_EQ(spans.size(), 3u);
+    });
+}
+
 TEST(Contexts, end_with_their_scopes_in_any_order) {
     traced([](TestDirectory&, MiniConsumer& consumer) {
         AsyncSpan a("a");

@@ -32,7 +32,7 @@ protected:
         (void)reader.resource();
         (void)reader.fill();
         (void)reader.count_pending();
-        (void)reader.closed();
+        (void)reader.rings_reliably();
         (void)reader.slot(0);
         (void)reader.slot(63);
         if (!reader.peek_all(pages)) return;
@@ -132,7 +132,7 @@ TEST_F(HostileTest, a_file_cut_short_under_the_reader_is_an_error_and_not_a_sign
     EXPECT_EQ(reader.count_pending().error().code, ErrorCode::kCorrupt);
     ASSERT_EQ(::truncate((scratch.path() + "/" + writer.file_name()).c_str(), 0), 0);
     EXPECT_EQ(reader.pages_declared().error().code, ErrorCode::kCorrupt) << "the header, too";
-    EXPECT_EQ(reader.closed().error().code, ErrorCode::kCorrupt);
+    EXPECT_EQ(reader.rings_reliably().error().code, ErrorCode::kCorrupt);
 }
 
 TEST_F(HostileTest, one_segment_cut_short_disturbs_no_other) {

@@ -99,7 +99,7 @@ static void print_spanring_segment_header(FILE* out) {
     FIELD(spanring_segment_header, string_data_bytes);
     FIELD(spanring_segment_header, slots_declared);
     FIELD(spanring_segment_header, pages_declared);
-    FIELD(spanring_segment_header, closed);
+    FIELD(spanring_segment_header, reserved_7);
     FIELD(spanring_segment_header, membarrier);
     FIELD(spanring_segment_header, reserved_2);
     FIELD(spanring_segment_header, claim_next);

@@ -150,12 +150,9 @@ TEST_F(LifeTest, what_a_killed_producer_published_can_be_read_and_its_open_page_
 
 using EndTest = RingTest;
 
-TEST_F(EndTest, a_segment_says_when_it_is_closed_and_when_it_is_revoked) {
+TEST_F(EndTest, a_segment_says_when_it_is_revoked) {
     open_writer();
     SegmentReader reader = attach();
-    EXPECT_FALSE(*reader.closed());
-    writer.close();
-    EXPECT_TRUE(*reader.closed());
     EXPECT_FALSE(writer.revoked());
     ASSERT_TRUE(reader.revoke());
     EXPECT_TRUE(writer.revoked());

@@ -25,6 +25,7 @@ namespace spanring::detail {
 enum class ContextKind : std::uint8_t { kEmpty, kLocal, kRemote };
 struct ContextBlock;   // remote ids, tracestate, baggage: src/context_block.hpp
 struct ContextAccess;  // src/context_block.hpp
+struct HeldSegment;    // src/process.hpp
 
 enum class EntryKind : std::uint8_t { kNone, kSpan, kLocal, kRemote };
 
@@ -61,13 +62,15 @@ struct ThreadState {
     StackEntry* limit;  ///< one past the last usable entry
     StackEntry* base;   ///< the sentinel
     std::uint32_t next_serial;
-    std::uint32_t epoch;  ///< instance that the stack's keys belong to
-    std::uint64_t owner;  ///< pthread_self() of the thread, the same in a forked child; 0: free
+    std::uint32_t epoch;    ///< instance that the stack's keys belong to
+    std::uint64_t owner;    ///< pthread_self() of the thread, the same in a forked child; 0: free
+    std::uint32_t tid;      ///< tells the thread from a dead one with the same pthread_self()
+    std::uint32_t copies;   ///< of the library, whose `t_writer` is this thread's writer
+    std::uint32_t exiting;  ///< the thread gives it back: its signal handlers get no writer
     std::uint64_t* lost_ends;  ///< keys of async spans whose lost ends are still to be told
     std::uint32_t lost_ends_count;
     std::uint32_t lost_ends_capacity;
     std::uint32_t known_depth;  ///< while out of step: outermost entries that the reader has right
-    std::uint32_t reserved;
     StackEntry stack[kStackInline];
 };
 
@@ -106,6 +109,7 @@ struct alignas(64) Writer {
     std::uint32_t reserve_generation;
     std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
     Writer* next_orphan;
+    HeldSegment* segment;  ///< where slot and page are, held as long as `slot` is set
     Stash stash;
 };
 

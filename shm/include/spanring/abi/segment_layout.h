@@ -21,7 +21,7 @@
 #define SPANRING_SEGMENT_MAGIC UINT64_C(0x3147455347525053) /* "SPRGSEG1" */
 
 /* Changes with every change of a struct of this folder that keeps the major version. */
-#define SPANRING_LAYOUT_FINGERPRINT 0x00010001u
+#define SPANRING_LAYOUT_FINGERPRINT 0x00010002u
 
 #define SPANRING_CLOCK_TSC 1u       /* invariant TSC, trusted by the kernel */
 #define SPANRING_CLOCK_MONOTONIC 2u /* CLOCK_MONOTONIC, nanoseconds */
@@ -78,7 +78,7 @@ typedef struct spanring_segment_header {
     uint32_t string_data_bytes;
     uint32_t slots_declared;
     uint32_t pages_declared;
-    uint32_t closed;     /* 1: the process has ended its tracing in good order */
+    uint32_t reserved_7;
     uint32_t membarrier; /* 1: registered for GLOBAL_EXPEDITED; 0: the consumer polls instead */
     uint8_t reserved_2[100];
 
@@ -135,7 +135,7 @@ SPANRING_ABI_FIELD(spanring_segment_header, strings_count, 516);
 SPANRING_ABI_FIELD(spanring_segment_header, string_data_bytes, 520);
 SPANRING_ABI_FIELD(spanring_segment_header, slots_declared, 524);
 SPANRING_ABI_FIELD(spanring_segment_header, pages_declared, 528);
-SPANRING_ABI_FIELD(spanring_segment_header, closed, 532);
+SPANRING_ABI_FIELD(spanring_segment_header, reserved_7, 532);
 SPANRING_ABI_FIELD(spanring_segment_header, membarrier, 536);
 SPANRING_ABI_FIELD(spanring_segment_header, reserved_2, 540);
 SPANRING_ABI_FIELD(spanring_segment_header, claim_next, 640);

@@ -24,6 +24,19 @@ namespace spanring::shm {
 /// if the control page names no other: 16 processes with full rings of the default size.
 inline constexpr std::uint64_t kDirectoryBytesMaxDefault = std::uint64_t{256} << 20;
 
+/// Which file a descriptor was opened as. An application that closes all descriptors, and then
+/// opens its own, must not find us in them. All-zero: not known, every descriptor is taken for
+/// ours.
+struct FileId {
+    std::uint64_t device{0};
+    std::uint64_t inode{0};
+
+    /// Returns whether `fd` is still open as this file, and the file still has a name.
+    [[nodiscard]] bool is_named(int fd) const noexcept;
+    /// Returns whether `fd` is still open as this file.
+    [[nodiscard]] bool is(int fd) const noexcept;
+};
+
 /// SPANRING_DIR, else /run/spanring if it exists, else /dev/shm/spanring-UID.
 [[nodiscard]] std::string default_ring_directory();
 
@@ -94,6 +107,13 @@ public:
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    /// Returns whether the directory is still there, and the descriptor still ours.
+    [[nodiscard]] bool is_usable() const noexcept { return file_.is_named(fd_.get()); }
+    /// Closes the descriptor, but only if it is still ours. Nothing else may be called after.
+    void close_if_ours() noexcept {
+        if (const int fd = fd_.release(); file_.is(fd)) fd_.reset(fd);
+        fd_.reset();
+    }
 
     /// Maps the control page; creates it, disabled, if it is missing and the directory is ours (or
     /// we are root). Errors: kUnavailable: missing, and not ours to make; kVersion, kCorrupt,
@@ -118,12 +138,13 @@ public:
     void remove_leftovers() const noexcept;
 
 private:
-    RingDirectory(UniqueFd fd, std::string path, uid_t owner) noexcept
-        : fd_(std::move(fd)), path_(std::move(path)), owner_(owner) {}
+    RingDirectory(UniqueFd fd, FileId file, std::string path, uid_t owner) noexcept
+        : fd_(std::move(fd)), file_(file), path_(std::move(path)), owner_(owner) {}
     [[nodiscard]] Result<UniqueFd> open_fixed(const char* name, int flags, const void* content,
                                               std::size_t bytes) const;
 
     UniqueFd fd_;
+    FileId file_;
     std::string path_;
     uid_t owner_{0};
 };

@@ -61,8 +61,10 @@ struct SegmentMapping {
     std::byte* data{nullptr};
     std::uint64_t bytes{0};
     int fd{-1};
+    FileId file;  ///< what `fd` was opened as
 };
 /// Unmaps and closes. For a forked child, and for a replaced segment that nobody writes any more.
+/// A descriptor that the application has closed, and may have opened anew, stays its own.
 void release_mapping(SegmentMapping& mapping) noexcept;
 
 enum class Growth {
@@ -87,9 +89,6 @@ public:
     /// Creates the segment file of this process in `directory`. The writer must be closed. On
     /// failure nothing is left behind. Errors: kNoSpace: tmpfs or the directory's cap; kIo, ...
     Result<void> open(const RingDirectory& directory, const SegmentOptions& options);
-    /// The process traces no more: the consumer may reap the segment when it has drained it. The
-    /// mapping stays (other threads may be about to look at it) until release_mapping().
-    void close() noexcept;
     /// Unmaps and closes everything, mapping() included; the file stays for the consumer. No other
     /// thread may use the writer. (A forked child whose writer was wiped has nothing to destroy but
     /// the mapping: release_mapping().)
@@ -167,7 +166,6 @@ private:
     void fill_header(const SegmentOptions& options) noexcept;
     /// Makes [from, to) of the file safe and fast to touch. Returns false, and errno, if it cannot.
     bool reserve(std::uint64_t from, std::uint64_t to) noexcept;
-    [[nodiscard]] bool still_our_file() const noexcept;
     [[nodiscard]] bool may_grow(std::uint64_t bytes) const noexcept;
     /// SPANRING_ID_NONE: not there.
     [[nodiscard]] std::uint32_t find(std::string_view text, std::uint64_t hash) const noexcept;
@@ -187,10 +185,7 @@ private:
     std::uint32_t strings_max_;
     std::uint32_t string_data_bytes_max_;
     std::uint64_t directory_bytes_max_;
-    std::uint64_t file_device_;
-    std::uint64_t file_inode_;
-    std::uint64_t directory_device_;
-    std::uint64_t directory_inode_;
+    FileId directory_;  // what directory_fd_ was opened as
     int directory_fd_;
     char file_name_[64];
     // Private tables, not inherited by a forked child (MADV_DONTFORK).

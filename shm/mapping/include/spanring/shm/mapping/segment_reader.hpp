@@ -135,8 +135,6 @@ public:
 
     /// Judged dead: a live writer makes a new segment at its next slow path.
     Result<void> revoke();
-    /// The process said that it traces no more.
-    [[nodiscard]] Result<bool> closed() const;
     /// Whether the consumer may sleep and rely on this producer to ring.
     [[nodiscard]] Result<bool> rings_reliably() const;
     /// Lock first; then pid and start time, if they are visible. Never a timeout.

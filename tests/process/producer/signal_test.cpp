@@ -1,0 +1,150 @@
+// Signal handlers that trace, over a thread that is in malloc, in its first tracepoint or in its
+// exit: nothing waits for itself, nothing is allocated, nothing goes uncounted.
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "../../unit/producer/mini_consumer.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SPANRING_OWN_MALLOC 0
+#else
+#define SPANRING_OWN_MALLOC 1
+#endif
+
+namespace {
+/// Allocations until a signal comes in the middle of one; 0: none comes.
+thread_local int t_interrupt_in = 0;
+thread_local bool t_inside = false;
+std::atomic<int> g_interrupted{0};
+std::atomic<int> g_nested{0};
+
+/// As a lock would, which a handler over its holder waits for in vain.
+void inside_malloc() {
+    if (t_inside) ++g_nested;
+    if (t_interrupt_in == 0 || --t_interrupt_in != 0) return;
+    t_inside = true;
+    ++g_interrupted;
+    ::raise(SIGUSR1);
+    t_inside = false;
+}
+}  // namespace
+
+#if SPANRING_OWN_MALLOC
+extern "C" void* __libc_malloc(std::size_t bytes);
+extern "C" void* __libc_calloc(std::size_t count, std::size_t bytes);
+extern "C" void* malloc(std::size_t bytes) {
+    inside_malloc();
+    return __libc_malloc(bytes);
+}
+extern "C" void* calloc(std::size_t count, std::size_t bytes) {
+    inside_malloc();
+    return __libc_calloc(count, bytes);
+}
+#endif
+
+namespace spanring::test {
+namespace {
+
+using namespace literals;
+
+std::atomic<std::uint64_t> g_handled{0};
+/// Unknown to the optimizer, which must not drop the allocation.
+volatile std::size_t g_bytes = 100;
+
+void on_signal(int) {
+    { Span span("handler"_key); }
+    ++g_handled;
+}
+
+void handle(int number) {
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    ASSERT_EQ(::sigaction(number, &action, nullptr), 0);
+}
+
+std::uint64_t lost_spans() {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t reason : losses().spans) sum += reason;
+    return sum;
+}
+
+TEST(Signals, in_malloc_before_the_threads_first_tracepoint_allocate_nothing) {
+    if (SPANRING_OWN_MALLOC == 0) GTEST_SKIP() << "the sanitizer's malloc cannot be interrupted";
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        { Span warm("handler"_key); }
+        handle(SIGUSR1);
+        constexpr int kThreads = 20;
+        for (int i = 0; i < kThreads; ++i) {
+            std::thread([] {
+                t_interrupt_in = 1;
+                std::free(::malloc(g_bytes));
+                { Span own("own"_key); }
+            }).join();
+        }
+        EXPECT_EQ(g_interrupted, kThreads);
+        EXPECT_EQ(g_nested, 0);
+        EXPECT_EQ(g_handled, static_cast<std::uint64_t>(kThreads));
+        EXPECT_EQ(lost_spans(), 0u) << "a thread's writer can be had without malloc";
+        EXPECT_EQ(consumer.drain().size(), 2u * kThreads + 1);
+        EXPECT_LE(*consumer.segment(0).slots_declared(), 3u) << "and is given back";
+    });
+}
+
+TEST(Signals, in_a_malloc_of_the_first_tracepoint_are_dropped_and_counted) {
+    if (SPANRING_OWN_MALLOC == 0) GTEST_SKIP() << "the sanitizer's malloc cannot be interrupted";
+    for (int nth = 1;; ++nth) {
+        bool hit = false;
+        TestDirectory directory;
+        int fds[2];
+        ASSERT_EQ(::pipe(fds), 0);
+        in_child([&] {
+            ASSERT_TRUE(configure({.directory = directory.path()}).ok());
+            handle(SIGUSR1);
+            MiniConsumer consumer(directory.directory());
+            t_interrupt_in = nth;
+            { Span first("first"_key); }
+            const char interrupted = g_interrupted != 0 ? 1 : 0;
+            t_interrupt_in = 0;
+            EXPECT_EQ(g_nested, 0) << nth;
+            EXPECT_EQ(consumer.drain().size() + lost_spans(), 1u + g_handled) << nth;
+            ASSERT_EQ(::write(fds[1], &interrupted, 1), 1);
+        });
+        char interrupted = 0;
+        ASSERT_EQ(::read(fds[0], &interrupted, 1), 1);
+        ::close(fds[0]);
+        ::close(fds[1]);
+        hit = interrupted != 0;
+        if (!hit) {
+            EXPECT_GT(nth, 1);
+            break;
+        }
+        ASSERT_LT(nth, 500);
+    }
+}
+
+TEST(Signals, in_a_storm_over_first_tracepoints_and_exits_add_up) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        { Span warm("handler"_key); }
+        handle(SIGUSR1);
+        constexpr int kThreads = 2000;
+        constexpr int kSignals = 20;
+        std::uint64_t stored = 0;
+        for (int i = 0; i < kThreads; ++i) {
+            std::thread thread([] {
+                { Span own("own"_key); }
+            });
+            for (int s = 0; s < kSignals; ++s) ::pthread_kill(thread.native_handle(), SIGUSR1);
+            thread.join();
+            if (i % 50 == 49) stored += consumer.drain().size();
+        }
+        stored += consumer.drain().size();
+        EXPECT_GT(g_handled, static_cast<std::uint64_t>(kThreads) / 10);
+        EXPECT_EQ(stored + lost_spans(), kThreads + 1 + g_handled);
+        EXPECT_LE(*consumer.segment(0).slots_declared(), 16u);
+    });
+}
+
+}  // namespace
+}  // namespace spanring::test
