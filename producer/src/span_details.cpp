@@ -130,19 +130,15 @@ void write_instant(Tracepoint& tracepoint, NameRef name,
     }
 }
 
-/// A record of one word, with FOR if the span has to be named.
-void write_word(SpanState& span, std::uint32_t kind, std::uint32_t id, std::uint32_t low) noexcept {
-    if (span.writer == nullptr) return;
-    Tracepoint tracepoint;
-    if (tracepoint.state() == Tracepoint::State::kSignal) {
-        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
-    }
-    Target target;
-    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
-    if (!charge(tracepoint, target, 8)) return;
-    if (!tracepoint.room(kForBytesMax + 8)) return tracepoint.lost(Loss::kDetail);
+/// A record of one word, after its name if that has no number, and FOR if the span has to be named.
+void write_word(Tracepoint& tracepoint, const Target& target, std::uint32_t kind, std::uint32_t id,
+                NameRef name = NameRef(Key(""))) noexcept {
+    const std::size_t bytes = tracepoint.name_bytes(name, id) + 8;
+    if (!charge(tracepoint, target, bytes)) return;
+    if (!tracepoint.room(bytes + kForBytesMax)) return tracepoint.lost(Loss::kDetail);
+    tracepoint.inline_name(name, id);
     put_for(tracepoint, target.addressee);
-    tracepoint.record(kind, id, low);
+    tracepoint.record(kind, id, 0);
 }
 
 void write_attribute(Tracepoint& tracepoint, const Target& target, NameRef key,
@@ -173,6 +169,52 @@ bool current_target(Tracepoint& tracepoint, Target* target, std::uint32_t* scrat
 bool is_lost_top(Tracepoint& tracepoint) noexcept {
     const StackEntry& top = *tracepoint.stack().top;
     return top.kind == EntryKind::kSpan && (top.flags & kEntryLost) != 0;
+}
+
+/// Calls `write(tracepoint, target)` if there is something of this span to write to. For details
+/// that a signal handler does not stash.
+template <typename Write>
+void write_detail(SpanState& span, Write&& write) noexcept {
+    if (span.writer == nullptr) return;
+    Tracepoint tracepoint;
+    if (tracepoint.state() == Tracepoint::State::kSignal) {
+        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
+    }
+    Target target;
+    if (tracepoint.ready() && target_of(tracepoint, span, &target)) write(tracepoint, target);
+}
+
+/// The whole link is one detail.
+void write_link(Tracepoint& tracepoint, const Target& target, const StackEntry& entry,
+                std::span<const Attribute> attributes) noexcept {
+    const ContextBlock* block = entry.kind == EntryKind::kRemote ? entry.block : nullptr;
+    if (entry.kind != EntryKind::kLocal && block == nullptr) return;
+    const std::size_t state = block != nullptr ? block->trace_state.size() + 16 : 0;
+    const std::size_t bytes = 32 + state + attributes_bytes(tracepoint, attributes);
+    if (!charge(tracepoint, target, bytes)) return;
+    if (!tracepoint.room(bytes + kForBytesMax) || !tracepoint.next_page(kForBytesMax + 32)) {
+        return tracepoint.lost(Loss::kDetail);
+    }
+    put_for(tracepoint, target.addressee);
+    // A link has the form of the attached context that it points to.
+    const std::size_t own = attach_bytes(entry);
+    put_attach(tracepoint.writer(), entry);
+    tracepoint.retype(own, own == 32 ? SPANRING_REC_LINK : SPANRING_REC_LINK_LOCAL);
+    const bool told = block == nullptr || block->trace_state.empty() ||
+                      put_text(tracepoint, SPANRING_REC_TRACESTATE | SPANRING_TARGET_ITEM, 0,
+                               block->trace_state, {});
+    if (!told || !put_item_attributes(tracepoint, attributes)) tracepoint.lost(Loss::kDetail);
+}
+
+void write_status(Tracepoint& tracepoint, const Target& target, StatusCode code,
+                  std::string_view message) noexcept {
+    const std::size_t bytes = 8 + ((message.size() + 7) & ~std::size_t{7});
+    if (!charge(tracepoint, target, bytes)) return;
+    if (!tracepoint.room(bytes + kForBytesMax) ||
+        !put_text(tracepoint, SPANRING_REC_STATUS, static_cast<std::uint32_t>(code), message,
+                  target.addressee)) {
+        tracepoint.lost(Loss::kDetail);
+    }
 }
 
 }  // namespace
@@ -215,7 +257,10 @@ void current_event_slow(NameRef name, std::span<const Attribute> attributes) noe
         return stash_event(tracepoint.writer(), name, attributes, nullptr);
     }
     if (!tracepoint.ready()) {
-        if (is_context(*tracepoint.stack().top)) tracepoint.lost_without_segment();
+        // Without a span around it, it would have been one.
+        if (!tracepoint.owns_stack() || is_context(*tracepoint.stack().top)) {
+            tracepoint.lost_without_segment();
+        }
         return;
     }
     Target target;
@@ -229,74 +274,30 @@ void current_event_slow(NameRef name, std::span<const Attribute> attributes) noe
 
 void link_slow(SpanState& span, const Context& context,
                std::span<const Attribute> attributes) noexcept {
-    if (span.writer == nullptr || !context.is_valid()) return;
-    Tracepoint tracepoint;
-    if (tracepoint.state() == Tracepoint::State::kSignal) {
-        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
-    }
-    Target target;
-    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
-    const StackEntry entry = entry_of(tracepoint.process(), context);
-    const ContextBlock* block = entry.kind == EntryKind::kRemote ? entry.block : nullptr;
-    const std::size_t state = block != nullptr ? block->trace_state.size() + 16 : 0;
-    const std::size_t bytes = 32 + state + attributes_bytes(tracepoint, attributes);
-    const std::size_t own = attach_bytes(entry);
-    const bool link = entry.kind == EntryKind::kLocal || block != nullptr;
-    if (link && charge(tracepoint, target, bytes)) {
-        bool good =
-            tracepoint.room(bytes + kForBytesMax) && tracepoint.next_page(kForBytesMax + 32);
-        if (good) {
-            put_for(tracepoint, target.addressee);
-            // A link has the form of the attached context that it points to.
-            put_attach(tracepoint.writer(), entry);
-            tracepoint.retype(own, own == 32 ? SPANRING_REC_LINK : SPANRING_REC_LINK_LOCAL);
-            if (block != nullptr && !block->trace_state.empty()) {
-                good = put_text(tracepoint, SPANRING_REC_TRACESTATE | SPANRING_TARGET_ITEM, 0,
-                                block->trace_state, {});
-            }
-            good = good && put_item_attributes(tracepoint, attributes);
-        }
-        if (!good) tracepoint.lost(Loss::kDetail);
-    }
-    release(entry.block);
+    if (!context.is_valid()) return;
+    write_detail(span, [&](Tracepoint& tracepoint, const Target& target) {
+        const StackEntry entry = entry_of(tracepoint.process(), context);
+        write_link(tracepoint, target, entry, attributes);
+        release(entry.block);
+    });
 }
 
 void status_slow(SpanState& span, StatusCode code, std::string_view message) noexcept {
-    if (span.writer == nullptr) return;
-    Tracepoint tracepoint;
-    if (tracepoint.state() == Tracepoint::State::kSignal) {
-        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
-    }
-    Target target;
-    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
-    const std::size_t bytes = 8 + ((message.size() + 7) & ~std::size_t{7});
-    if (!charge(tracepoint, target, bytes)) return;
-    if (!tracepoint.room(bytes + kForBytesMax) ||
-        !put_text(tracepoint, SPANRING_REC_STATUS, static_cast<std::uint32_t>(code), message,
-                  target.addressee)) {
-        tracepoint.lost(Loss::kDetail);
-    }
+    write_detail(span, [&](Tracepoint& tracepoint, const Target& target) {
+        write_status(tracepoint, target, code, message);
+    });
 }
 
 void kind_slow(SpanState& span, SpanKind kind) noexcept {
-    write_word(span, SPANRING_REC_KIND, static_cast<std::uint32_t>(kind), 0);
+    write_detail(span, [&](Tracepoint& tracepoint, const Target& target) {
+        write_word(tracepoint, target, SPANRING_REC_KIND, static_cast<std::uint32_t>(kind));
+    });
 }
 
 void rename_slow(SpanState& span, NameRef name) noexcept {
-    if (span.writer == nullptr) return;
-    Tracepoint tracepoint;
-    if (tracepoint.state() == Tracepoint::State::kSignal) {
-        return count_signal_loss(tracepoint.writer(), Loss::kDetail);
-    }
-    Target target;
-    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
-    const std::uint32_t number = tracepoint.number_of(name);
-    const std::size_t bytes = tracepoint.name_bytes(name, number) + 8;
-    if (!charge(tracepoint, target, bytes)) return;
-    if (!tracepoint.room(bytes + kForBytesMax)) return tracepoint.lost(Loss::kDetail);
-    tracepoint.inline_name(name, number);
-    put_for(tracepoint, target.addressee);
-    tracepoint.record(SPANRING_REC_RENAME, number, 0);
+    write_detail(span, [&](Tracepoint& tracepoint, const Target& target) {
+        write_word(tracepoint, target, SPANRING_REC_RENAME, tracepoint.number_of(name), name);
+    });
 }
 
 }  // namespace spanring::detail
