@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <thread>
 
 #include "mini_consumer.hpp"
@@ -30,6 +31,9 @@ void wait_for(pid_t child) {
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
 }
+
+/// What malloc may have mapped meanwhile: 4 MiB, far less than 9,000 of anything of ours.
+constexpr long kPagesSpare = 1024;
 
 TEST(Fork, makes_the_child_a_producer_of_its_own_below_the_parents_span) {
     traced([](TestDirectory&, MiniConsumer& consumer) {
@@ -187,21 +191,92 @@ TEST(Signals, over_tracepoints_leave_every_record_whole) {
     });
 }
 
+/// Pages in this process's address space.
+long mapped_pages() {
+    long pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    return pages;
+}
+
 TEST(Threads, that_come_and_go_give_everything_back) {
     traced([](TestDirectory&, MiniConsumer& consumer) {
         std::uint64_t stored = 0;
-        constexpr int kThreads = 3000;
+        constexpr int kThreads = 10'000;
+        long mapped_early = 0;
         for (int i = 0; i < kThreads; ++i) {
+            if (i == kThreads / 10) mapped_early = mapped_pages();
             std::thread([] { Span span("short"_key); }).join();
             if (i % 50 == 49) stored += consumer.drain().size();
         }
         stored += consumer.drain().size();
         EXPECT_EQ(stored, static_cast<std::uint64_t>(kThreads));
         EXPECT_EQ(losses().total(), 0u);
+        EXPECT_LE(mapped_pages(), mapped_early + kPagesSpare);
         const auto slots = consumer.segment(0).slots_declared();
         ASSERT_TRUE(slots.ok());
         EXPECT_LE(*slots, 3u);
     });
+}
+
+/// Takes the pages of all threads that are not inside a tracepoint, as the consumer does when the
+/// ring is nearly full. Returns how many.
+int take_pages(const TestDirectory& directory) {
+    const auto names = directory.directory().segments();
+    auto reader = shm::SegmentReader::attach(directory.directory(), names->front(),
+                                             shm::SegmentReader::Mode::kReadWrite);
+    std::vector<shm::PageView> pages;
+    EXPECT_TRUE(reader.ok() && reader->peek_all(&pages).ok());
+    for (const auto& page : pages) EXPECT_TRUE(reader->revoke_slot(page.stream).ok());
+    EXPECT_TRUE(reader->take_barrier());
+    int taken = 0;
+    for (const auto& page : pages) {
+        if (page.state != SPANRING_PAGE_WRITING) continue;
+        const auto took = reader->try_take(page);
+        taken += took.ok() && *took ? 1 : 0;
+    }
+    return taken;
+}
+
+TEST(Threads, that_are_idle_leave_their_pages_to_others_and_go_on_with_another) {
+    Configuration eight_pages;
+    eight_pages.page_bytes = 8 << 10;
+    eight_pages.ring_bytes_max = eight_pages.ring_bytes_initial = 64 << 10;
+    traced(
+        [](TestDirectory& directory, MiniConsumer& consumer) {
+            constexpr int kIdle = 8;
+            std::atomic<int> idle{0};
+            std::atomic<int> turn{0};
+            std::vector<std::thread> threads;
+            for (int t = 0; t < kIdle; ++t) {
+                threads.emplace_back([&, t] {
+                    Span open("open"_key);
+                    ++idle;
+                    while (turn != t + 1) std::this_thread::yield();
+                    { Span awake("awake"_key); }
+                    open.end();
+                });
+            }
+            while (idle != kIdle) std::this_thread::yield();
+            { Span lost("lost"); }
+            EXPECT_EQ(losses().spans[0], 1u) << "each page has its owner";
+            EXPECT_EQ(consumer.drain().size(), 0u);
+            EXPECT_EQ(take_pages(directory), kIdle);
+            EXPECT_EQ(consumer.drain().size(), 0u);  // and releases them
+            std::vector<codec::Span> spans;
+            { Span other("other"); }
+            for (int t = 0; t < kIdle; ++t) {
+                turn = t + 1;
+                threads[static_cast<std::size_t>(t)].join();
+                for (auto& span : consumer.drain()) spans.push_back(std::move(span));
+            }
+            std::map<std::string, int> names;
+            for (const auto& span : spans) ++names[span.name];
+            EXPECT_EQ(names["open"], kIdle);
+            EXPECT_EQ(names["awake"], kIdle);
+            EXPECT_EQ(names["other"], 1);
+            EXPECT_EQ(losses().total(), 1u);
+        },
+        eight_pages);
 }
 
 struct Late {
