@@ -13,15 +13,6 @@ namespace spanring::tools {
 namespace {
 
 using testing::HasSubstr;
-using testing::StartsWith;
-
-void expect_one_line(const Outcome& outcome, const std::string& part) {
-    EXPECT_EQ(outcome.exit_code, 2) << outcome.out << outcome.err;
-    EXPECT_EQ(outcome.out, "");
-    EXPECT_THAT(outcome.err, StartsWith("spanring: "));
-    EXPECT_THAT(outcome.err, HasSubstr(part));
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-}
 
 TEST(BadInput, no_database) {
     const Folder folder;

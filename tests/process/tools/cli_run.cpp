@@ -1,6 +1,7 @@
 #include "cli_run.hpp"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -45,11 +47,11 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
     return pointers;
 }
 
-}  // namespace
+/// Debian's nobody and nogroup.
+constexpr const char* kNobody[] = {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534",
+                                   "--clear-groups"};
 
-Outcome run_spanring(std::vector<std::string> arguments, const Variables& variables,
-                     unsigned seconds) {
-    arguments.insert(arguments.begin(), SPANRING_PROGRAM);
+Outcome run(std::vector<std::string> arguments, const Variables& variables, unsigned seconds) {
     std::vector<std::string> environment{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "TZ=UTC"};
     for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
     std::vector<char*> argument_pointers = pointers_to(arguments);
@@ -69,6 +71,33 @@ Outcome run_spanring(std::vector<std::string> arguments, const Variables& variab
     outcome.out = content_of(out);
     outcome.err = content_of(err);
     return outcome;
+}
+
+}  // namespace
+
+Outcome run_spanring(std::vector<std::string> arguments, const Variables& variables,
+                     unsigned seconds) {
+    arguments.insert(arguments.begin(), SPANRING_PROGRAM);
+    return run(std::move(arguments), variables, seconds);
+}
+
+Outcome run_spanring_as_nobody(const std::vector<std::string>& arguments) {
+    std::vector<std::string> words(std::begin(kNobody), std::end(kNobody));
+    words.emplace_back(SPANRING_PROGRAM);
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    return run(std::move(words), {}, 60);
+}
+
+bool can_be_nobody() {
+    return geteuid() == 0 && run_spanring_as_nobody({"version"}).exit_code == 0;
+}
+
+void expect_one_line(const Outcome& outcome, const std::string& part) {
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.out << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, testing::StartsWith("spanring: "));
+    EXPECT_THAT(outcome.err, testing::HasSubstr(part));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
 }
 
 std::string program_folder() {

@@ -22,8 +22,16 @@ using Variables = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] Outcome run_spanring(std::vector<std::string> arguments,
                                    const Variables& variables = {}, unsigned seconds = 60);
 
+/// The same as user nobody. Needs root (see can_be_nobody).
+[[nodiscard]] Outcome run_spanring_as_nobody(const std::vector<std::string>& arguments);
+/// Whether this process may become nobody, and nobody may run the program where it lies.
+[[nodiscard]] bool can_be_nobody();
+
 /// Returns what the command printed as JSON; a failure of the test if it is none.
 [[nodiscard]] rapidjson::Document parsed(const Outcome& outcome);
+
+/// Expects exit code 2, nothing on standard output, and one line that contains `part`.
+void expect_one_line(const Outcome& outcome, const std::string& part);
 
 /// The folder in which the built programs lie.
 [[nodiscard]] std::string program_folder();
