@@ -12,8 +12,7 @@ TEST(Assembler, nests_spans_and_derives_their_ids) {
     const auto b = rig.strings.add("b");
     RecordWriter w(3);
     w.page(1000, 1).begin(a, 1000).begin(b, 1010).end(2, 1030).end(1, 1100);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 2u);
     EXPECT_EQ(spans[0].name, "b");
     EXPECT_EQ(spans[0].span_id, rig.id(3, 2));
@@ -34,8 +33,7 @@ TEST(Assembler, an_end_takes_its_span_out_of_the_middle_of_the_stack) {
     RecordWriter w;
     w.page(0, 1).begin(n, 1).begin(n, 2).begin(n, 3).end(2, 4).begin(n, 5);
     w.end(4, 6).end(3, 7).end(1, 8);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 4u);
     EXPECT_EQ(spans[1].span_id, rig.id(0, 4));
     EXPECT_EQ(spans[1].parent_id, rig.id(0, 3)) << "the top of the stack is the parent";
@@ -58,8 +56,7 @@ TEST(Assembler, attributes_events_status_kind_and_names_reach_the_span) {
     w.record(SPANRING_REC_RENAME, renamed, 0);
     w.record(SPANRING_REC_SCOPE, scope, version);
     w.end(1, 20);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     const Span& s = spans[0];
     EXPECT_EQ(s.name, "renamed");
@@ -82,8 +79,7 @@ TEST(Assembler, a_later_status_replaces_an_earlier_one_with_its_message) {
     RecordWriter w;
     w.page(0, 1).begin(n, 1).payload(SPANRING_REC_STATUS, SPANRING_STATUS_ERROR, "bad");
     w.record(SPANRING_REC_STATUS, SPANRING_STATUS_OK, 0).end(1, 2);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     EXPECT_EQ(spans[0].status, codec::StatusCode::kOk);
     EXPECT_EQ(spans[0].status_message, "");
@@ -94,8 +90,7 @@ TEST(Assembler, inline_strings_stand_for_the_record_after_them) {
     RecordWriter w;
     w.page(0, 1).name("my span").begin(SPANRING_ID_INLINE, 1).name("my key");
     w.integer(SPANRING_ID_INLINE, 5).end(1, 2);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     EXPECT_EQ(spans[0].name, "my span");
     ASSERT_EQ(spans[0].attributes.size(), 1u);
@@ -111,8 +106,7 @@ TEST(Assembler, a_remote_parent_gives_trace_flags_and_tracestate_to_all_below_it
     w.record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {0x1111, 0x2222, 0x3333});
     w.begin(n, 1).payload(SPANRING_REC_TRACESTATE, 0, "k=v").begin(m, 2).end(2, 3).end(1, 4);
     w.record(SPANRING_REC_DETACH, 0, 0).begin(n, 5).end(3, 6);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 3u);
     TraceId foreign;
     const std::uint64_t words[2] = {0x1111, 0x2222};
@@ -294,8 +288,7 @@ TEST(Assembler, takes_the_context_below_a_span_out_wherever_it_stands) {
     w.record(SPANRING_REC_DETACH, 1, SPANRING_DETACH_BELOW).end(1, 3);
     w.begin(child, 4).end(3, 5);
     w.record(SPANRING_REC_DETACH, 2, SPANRING_DETACH_BELOW).end(2, 6);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 3u);
     EXPECT_EQ(Rig::find(spans, "child")->parent_id, rig.id(0, 2));
     EXPECT_EQ(Rig::find(spans, "child")->trace_id, spans[2].trace_id);
@@ -310,8 +303,7 @@ TEST(Assembler, links_to_local_spans_get_their_computed_ids) {
     w.page(0, 1).begin(n, 1);
     w.record(SPANRING_REC_LINK_LOCAL, 0, 0, {SpanKey::of(4, 9).value, SpanKey::of(4, 2).value});
     w.integer(k, 3, SPANRING_TARGET_ITEM).end(1, 2);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     ASSERT_EQ(spans[0].links.size(), 1u);
     EXPECT_EQ(spans[0].links[0].span_id, rig.id(4, 9));
@@ -333,8 +325,7 @@ TEST(Assembler, imports_keep_their_ids_times_and_resource_across_pages) {
     w.page(5, 1).payload(SPANRING_REC_CONTINUE, 0, text.substr(1001, 1000));
     w.page(6, 1).payload(SPANRING_REC_CONTINUE, 1, text.substr(2001)).integer(k, 8);
     w.record(SPANRING_REC_IMPORT_END, 0, 0);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     const Span& s = spans[0];
     EXPECT_TRUE(s.trace_id_64);
@@ -352,8 +343,7 @@ TEST(Assembler, an_aborted_import_leaves_nothing) {
     RecordWriter w;
     w.page(0, 1).record(SPANRING_REC_IMPORT_BEGIN, n, 0, {1, 2, 3, 4, 5, 6}).integer(n, 1);
     w.page(1, 1).record(SPANRING_REC_IMPORT_ABORT, 0, 0).begin(n, 2).integer(n, 5).end(1, 3);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     EXPECT_EQ(spans[0].attributes.size(), 1u);
 }
@@ -367,8 +357,7 @@ TEST(Assembler, details_over_the_limit_are_cut_and_the_span_says_so) {
     w.page(0, 1).begin(n, 1);
     for (int i = 0; i < 40; ++i) w.integer(n, i);
     w.end(1, 2).begin(n, 3).integer(n, 1).end(2, 4);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 2u);
     EXPECT_TRUE(spans[0].truncated);
     EXPECT_EQ(spans[0].attributes.size(), 16u);
@@ -382,8 +371,7 @@ TEST(Assembler, a_new_time_base_counts_for_the_rest_of_the_page) {
     RecordWriter w;
     w.page(100, 1).begin(n, 150).record(SPANRING_REC_TIME_BASE, 0, 0, {late});
     w.record(SPANRING_REC_END, 1, 7);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     EXPECT_EQ(spans[0].duration_ns, static_cast<std::int64_t>(late + 7 - 150));
 }
@@ -413,8 +401,7 @@ TEST(Assembler, the_process_resource_stands_with_every_span) {
     rig.assembler->set_resource(resource.pages()[0].bytes);
     RecordWriter w;
     w.page(0, 1).begin(n, 1).end(1, 2);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     EXPECT_EQ(codec::service_of(*spans[0].resource), "shop");
 }

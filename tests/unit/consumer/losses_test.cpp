@@ -12,8 +12,7 @@ TEST(Losses, children_of_a_lost_begin_keep_its_id_as_parent) {
     w.page(0, 1).begin(n, 1);
     w.page(10, 3).snapshot(2, 2).open(1).open(2, SPANRING_OPEN_LOST, 1).begin(n, 11).end(3, 12);
     w.end(2, 13).end(1, 14);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 2u);
     EXPECT_EQ(spans[0].span_id, rig.id(0, 3));
     EXPECT_EQ(spans[0].parent_id, rig.id(0, 2));
@@ -26,8 +25,7 @@ TEST(Losses, a_lost_root_is_the_first_span_of_its_trace) {
     const auto n = rig.strings.add("n");
     RecordWriter w;
     w.page(10, 6).snapshot(1, 1).open(5, SPANRING_OPEN_LOST).begin(n, 11).end(6, 12);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 1u);
     EXPECT_EQ(spans[0].parent_id, rig.id(0, 5));
     EXPECT_EQ(spans[0].trace_id, rig.trace(0, 5));
@@ -88,8 +86,7 @@ TEST(Losses, contexts_of_a_snapshot_take_the_place_of_unknown_ones) {
     RecordWriter w;
     w.page(0, 4).snapshot(1, 1).record(SPANRING_REC_ATTACH_REMOTE, 0, 1, {7, 8, 9});
     w.begin(n, 1).end(4, 2).record(SPANRING_REC_DETACH, 0, 0).begin(n, 3).end(5, 4);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 2u);
     EXPECT_TRUE(spans[0].parent_id.valid());
     EXPECT_FALSE(spans[1].parent_id.valid());
@@ -103,8 +100,7 @@ TEST(Losses, a_cut_snapshot_leaves_the_entries_below_as_they_are) {
     for (int i = 0; i < 6; ++i) w.begin(n, 1 + static_cast<std::uint64_t>(i));
     w.page(10, 7).snapshot(2, 6, 4).open(5).open(6);
     for (int i = 6; i >= 1; --i) w.end(static_cast<std::uint64_t>(i), 20);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 6u);
     for (const auto& span : spans) EXPECT_FALSE(span.end_lost);
     EXPECT_EQ(spans[2].parent_id, rig.id(0, 3));
@@ -140,8 +136,7 @@ TEST(Losses, children_of_a_lost_span_are_in_the_trace_that_the_snapshot_tells) {
     w.page(20, 12).snapshot(1, 1);
     w.record(SPANRING_REC_OPEN_FOREIGN, SPANRING_OPEN_LOST, 1, {11, 0xaa, 0xbb});
     w.begin(n, 21).end(12, 22);
-    ASSERT_TRUE(rig.feed(w));
-    const auto spans = rig.spans();
+    const auto spans = rig.spans_of(w);
     ASSERT_EQ(spans.size(), 2u);
     EXPECT_EQ(spans[0].trace_id, rig.trace(0, 2));
     EXPECT_EQ(spans[0].parent_id, rig.id(0, 7));

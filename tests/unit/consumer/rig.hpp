@@ -66,6 +66,12 @@ public:
         return out;
     }
 
+    /// Reads all that was written; what is finished then.
+    std::vector<codec::Span> spans_of(const RecordWriter& writer) {
+        EXPECT_TRUE(feed(writer));
+        return spans();
+    }
+
     /// What a frame would carry over now; folds open rows as the store does.
     void carry_over() {
         RowSink open_sink;
