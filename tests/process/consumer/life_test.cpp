@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <thread>
 
@@ -42,33 +43,88 @@ TEST(Life, what_is_flushed_can_be_queried) {
     EXPECT_EQ(world.down(), 0);
 }
 
-TEST(Life, an_application_that_came_first_records_while_a_consumer_is_there) {
+/// A trace that says in which phase it was made, as the application sees it: names, attributes and
+/// the ids of root, child and the event's span.
+struct MadeTrace {
+    char trace_id[33];
+    char root_id[17];
+    char child_id[17];
+};
+
+MadeTrace make_trace(int phase) {
+    MadeTrace made{};
+    Span root("root");
+    root.set("phase", phase);
+    std::snprintf(made.trace_id, sizeof made.trace_id, "%s", root.context().trace_id().c_str());
+    std::snprintf(made.root_id, sizeof made.root_id, "%s", root.context().span_id().c_str());
+    Span child("child");
+    child.set("phase", phase);
+    child.event("in phase " + std::to_string(phase));
+    std::snprintf(made.child_id, sizeof made.child_id, "%s", child.context().span_id().c_str());
+    return made;
+}
+
+/// Both spans of the trace, whole.
+void expect_stored(const std::vector<codec::Span>& spans, const MadeTrace& made, int phase) {
+    std::size_t found = 0;
+    for (const auto& span : spans) {
+        if (to_hex(span.trace_id) != made.trace_id) continue;
+        ++found;
+        const bool is_root = span.name == "root";
+        EXPECT_EQ(to_hex(span.span_id), is_root ? made.root_id : made.child_id);
+        EXPECT_EQ(span.parent_id.valid() ? to_hex(span.parent_id) : "",
+                  is_root ? "" : made.root_id);
+        EXPECT_EQ(span.name, is_root ? "root" : "child");
+        EXPECT_EQ(number_of(span, "phase"), phase);
+        ASSERT_EQ(span.events.size(), is_root ? 0u : 1u);
+        for (const auto& event : span.events) {
+            EXPECT_EQ(event.name, "in phase " + std::to_string(phase));
+        }
+        EXPECT_TRUE(span.duration_ns.has_value());
+        EXPECT_FALSE(span.unfinished || span.end_lost || span.truncated);
+    }
+    EXPECT_EQ(found, 2u) << "phase " << phase;
+}
+
+/// Each byte that comes is a phase: a trace is made, its ids are told.
+void make_traces(int phases, int told) {
+    char phase = 0;
+    while (::read(phases, &phase, 1) == 1) {
+        const MadeTrace made = make_trace(phase);
+        EXPECT_EQ(::write(told, &made, sizeof made), static_cast<ssize_t>(sizeof made));
+    }
+}
+
+TEST(Life, an_application_that_came_first_records_whenever_a_consumer_is_there) {
     World world;
     int go[2];
-    ASSERT_EQ(::pipe(go), 0);
+    int told[2];
+    ASSERT_EQ(::pipe(go) + ::pipe(told), 0);
     const pid_t pid = world.producer([&] {
         ::close(go[1]);
-        char phase = 0;
-        { Span span("before any consumer"); }
-        while (::read(go[0], &phase, 1) == 1) {
-            Span span("while up");
-            span.set("phase", phase);
-            span.end();
-            EXPECT_TRUE(flush(10s));
-        }
+        make_traces(go[0], told[1]);
     });
     ::close(go[0]);
-    for (char phase = 1; phase <= 3; ++phase) {
+    const auto trace_of = [&](char phase) {
+        MadeTrace made{};
+        EXPECT_EQ(::write(go[1], &phase, 1), 1);
+        EXPECT_EQ(::read(told[0], &made, sizeof made), static_cast<ssize_t>(sizeof made));
+        return made;
+    };
+    (void)trace_of(100);  // before any consumer: not recorded
+    std::vector<MadeTrace> made;
+    for (char phase = 0; phase < 3; ++phase) {
         ASSERT_GT(world.up(), 0);
-        ASSERT_EQ(::write(go[1], &phase, 1), 1);
-        const auto spans = world.spans_when(
-            [&](const auto& s) { return s.size() >= static_cast<std::size_t>(phase); });
-        ASSERT_EQ(spans.size(), static_cast<std::size_t>(phase));
-        EXPECT_EQ(number_of(spans.back(), "phase"), phase);
-        EXPECT_EQ(world.down(), 0);
+        made.push_back(trace_of(phase));
+        EXPECT_EQ(world.down(), 0) << "what was made before the end is drained";
+        (void)trace_of(101);  // nobody there
     }
     ::close(go[1]);
     EXPECT_EQ(World::wait_for(pid), 0);
+    const auto spans = world.spans();
+    for (int phase = 0; phase < 3; ++phase) expect_stored(spans, made[phase], phase);
+    EXPECT_EQ(spans.size(), 6u) << "what was made while nobody was there was not recorded";
+    for (const int end : told) ::close(end);
 }
 
 TEST(Life, a_producer_killed_inside_spans_leaves_them_unfinished_and_no_segment) {
