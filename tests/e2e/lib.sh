@@ -1,7 +1,7 @@
 # What the end-to-end scripts share: a consumer with rings and a database of its own.
 #
 # Sourced with BIN_DIR set. Everything lies in $work and $rings, which the end removes; only
-# processes started here are ended, by their pids.
+# processes started here are ended, by their pids. A script's own `cleanup` runs before.
 # shellcheck shell=bash
 
 spanring=$BIN_DIR/spanring
@@ -34,6 +34,7 @@ finish() {
         echo "--- the consumer's last words:" >&2
         tail -n 20 "$work/spanringd.log" >&2
     fi
+    if declare -F cleanup >/dev/null; then cleanup; fi
     if [[ -n ${SPANRING_KEEP:-} && $code -ne 0 ]]; then
         echo "--- kept: $work $rings" >&2
     else

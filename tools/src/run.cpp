@@ -65,6 +65,7 @@ private:
 struct RunOutcome {
     Result<int> exit_code{kExitFailure};
     TraceId trace_id;
+    std::string untraced;  ///< why there is no trace; empty: there is one
 };
 
 // The command as the root span of everything that it does.
@@ -77,7 +78,11 @@ RunOutcome run_traced(const RunOptions& wanted, const ConsumerOptions& consumer)
         outcome.trace_id = context.trace_id_bytes();
         std::vector<std::pair<std::string, std::string>> variables{
             {"SPANRING_DIR", consumer.directory}, {"SPANRING_DB", consumer.database}};
-        if (context.is_valid()) variables.emplace_back("TRACEPARENT", context.traceparent());
+        if (context.is_valid()) {
+            variables.emplace_back("TRACEPARENT", context.traceparent());
+        } else {
+            outcome.untraced = status().reason;
+        }
         outcome.exit_code = run_command(wanted.command, variables);
         if (!outcome.exit_code) {
             span.set_status(StatusCode::kError, outcome.exit_code.error().message);
@@ -134,7 +139,9 @@ Result<int> report(const GlobalOptions& options, const OperationTable& table,
     const std::string out =
         options.json ? table.json(id, *outcome.exit_code) : "\n" + table.text(Terminal::of(1));
     if (auto done = print(out); !done) return std::move(done).error();
-    if (!options.quiet && !options.json) {
+    if (!outcome.untraced.empty()) {
+        remark("nothing was traced: " + outcome.untraced);
+    } else if (!options.quiet && !options.json) {
         remark(fmt::format("{} spans stored; `spanring trace {}` shows them as a tree",
                            format_count(table.spans()), id));
     }

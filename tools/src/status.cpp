@@ -1,6 +1,7 @@
 // `spanring status`: who traces, how full, what was lost.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "commands.hpp"
@@ -12,6 +13,9 @@
 namespace spanring::tools {
 namespace {
 
+/// With less room than this the frame of a busy turn may not fit.
+constexpr std::uintmax_t kDiskReserve = 1u << 20;
+
 struct Status {
     RingsView rings;
     std::string database;
@@ -19,6 +23,16 @@ struct Status {
     std::optional<store::DatabaseStats> stats;  // absent: no database yet
     std::uint64_t lost{0};
 };
+
+/// A database that takes no frames shows as full rings and losses: the cause belongs beside them.
+void check_disk(Status& status) {
+    std::error_code failed;
+    const auto disk = std::filesystem::space(status.database, failed);
+    if (failed || disk.available >= kDiskReserve) return;
+    status.rings.problems.push_back("the disk of the database is full (" +
+                                    format_bytes(disk.available) +
+                                    " free): rings fill and lose until there is room");
+}
 
 Result<Status> gather(const GlobalOptions& options) {
     Status status;
@@ -36,6 +50,7 @@ Result<Status> gather(const GlobalOptions& options) {
         if (!stats) return std::move(stats).error();
         status.stats = std::move(*stats);
         status.database_bytes = status.stats->bytes;
+        check_disk(status);
     } else if (reader.error().code != ErrorCode::kNotFound) {
         return std::move(reader).error();
     }
