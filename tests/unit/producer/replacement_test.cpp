@@ -130,7 +130,7 @@ std::size_t mapped_segments() {
     return count;
 }
 
-Configuration small_ring() {
+Configuration tiny_ring() {
     Configuration small;
     small.ring_bytes_max = small.ring_bytes_initial = 256 << 10;
     return small;
@@ -149,7 +149,7 @@ TEST(Replacement, again_and_again_keeps_neither_descriptors_nor_mappings) {
             EXPECT_EQ(mapped_segments(), 1u);
             EXPECT_EQ(losses().total(), 0u);
         },
-        small_ring());
+        tiny_ring());
 }
 
 TEST(Replacement, beside_busy_threads_loses_nothing_that_is_not_counted) {
@@ -185,7 +185,7 @@ TEST(Replacement, beside_busy_threads_loses_nothing_that_is_not_counted) {
             EXPECT_EQ(stored + spans, emitted);
             EXPECT_GT(consumer.segments(), 2u);
         },
-        small_ring());
+        tiny_ring());
 }
 
 /// Threads that have a slot in the segment of their first tracepoint, and stay idle.
@@ -235,7 +235,7 @@ TEST(Replacement, waits_for_threads_to_leave_when_many_older_segments_are_held) 
             EXPECT_EQ(names["idle"], static_cast<int>(detail::kSegmentsMax));
             EXPECT_EQ(names["again"], 1);
         },
-        small_ring());
+        tiny_ring());
 }
 
 TEST(Replacement, that_fails_leaks_no_descriptor_and_is_tried_again) {
@@ -262,7 +262,7 @@ TEST(Replacement, that_fails_leaks_no_descriptor_and_is_tried_again) {
             EXPECT_EQ(open_descriptors(), descriptors);
             one(consumer.close(), "stored");
         },
-        small_ring());
+        tiny_ring());
 }
 
 TEST(Replacement, after_the_application_closed_our_descriptors_closes_none_of_its_own) {
@@ -281,7 +281,7 @@ TEST(Replacement, after_the_application_closed_our_descriptors_closes_none_of_it
             EXPECT_NE(::fcntl(ring, F_GETFD), -1);
             EXPECT_EQ(losses().total(), 0u);
         },
-        small_ring());
+        tiny_ring());
 }
 
 TEST(Start, without_descriptors_counts_and_records_later) {
