@@ -113,6 +113,7 @@ Writer* new_writer(Process& process) noexcept {
     state.tid = static_cast<std::uint32_t>(::gettid());
     state.copies = 0;
     state.exiting = 0;
+    state.inside = 0;
     init_thread(process, state);
     // relaxed: under the lock; set last, so that a child forked right now finds a whole one.
     __atomic_store_n(&state.owner, self_id(), __ATOMIC_RELAXED);

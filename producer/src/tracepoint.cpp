@@ -59,13 +59,14 @@ Tracepoint::Tracepoint(bool start_segment) noexcept {
     writer_ = thread_writer(*process_);
     if (writer_ == nullptr) return;
     // relaxed: this thread's own words; set means that we are a signal handler over ourselves.
-    if (writer_ == nobody() || writer_->busy != 0 ||
+    if (writer_ == nobody() || writer_->busy != 0 || state_of(writer_)->inside != 0 ||
         (writer_->slot != nullptr &&
          __atomic_load_n(&writer_->slot->nesting, __ATOMIC_RELAXED) != 0)) {
         state_ = State::kSignal;
         return;
     }
     writer_->busy = 1;
+    state_of(writer_)->inside = 1;
     signal_fence();
     entered_ = true;
     if (start_segment) process_->configured = 1;
@@ -134,6 +135,7 @@ Tracepoint::~Tracepoint() {
         leave(writer_);
     }
     signal_fence();
+    state_of(writer_)->inside = 0;
     writer_->busy = 0;
     signal_fence();
     if (process_->control != nullptr && process_->doorbell != nullptr) {

@@ -146,5 +146,76 @@ TEST(Signals, in_a_storm_over_first_tracepoints_and_exits_add_up) {
     });
 }
 
+std::atomic<int> g_recorded{0};
+std::atomic<int> g_dropped{0};
+std::atomic<int> g_failed{0};
+
+/// Forks; the child traces, and ends in the handler.
+void fork_on_signal(int) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(20);
+        { Span span("forked"_key); }
+        const bool allocated = g_nested != 0;
+        // Named after the process that made it.
+        const bool own = status().segment.starts_with(std::to_string(::getpid()) + "-");
+        ::_exit(allocated ? 2 : own ? 0 : 1);
+    }
+    int ended = 0;
+    ::waitpid(child, &ended, 0);
+    ++(ended == 0                                    ? g_recorded
+       : WIFEXITED(ended) && WEXITSTATUS(ended) == 1 ? g_dropped
+                                                     : g_failed);
+}
+
+TEST(Signals, that_fork_over_a_tracepoint_leave_a_child_that_may_trace) {
+    if (SPANRING_OWN_MALLOC == 0) GTEST_SKIP() << "the sanitizer's own locks stay held";
+    Configuration small;
+    small.ring_bytes_max = small.ring_bytes_initial = 256 << 10;
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            { Span warm("work"_key); }
+            ASSERT_NE(::signal(SIGUSR1, fork_on_signal), SIG_ERR);
+            int forked = 0;
+            const auto count = [&] {
+                for (const auto& span : consumer.drain()) forked += span.name == "forked" ? 1 : 0;
+            };
+            constexpr int kForks = 60;
+            std::atomic<bool> stop{false};
+            std::thread worker([&] {
+                while (!stop) {
+                    Span span("work"_key);
+                    span.set("text"_key, "long enough for the slow path");
+                }
+            });
+            while (g_recorded + g_dropped + g_failed < kForks) {
+                ::pthread_kill(worker.native_handle(), SIGUSR1);
+                const int before = g_recorded + g_dropped + g_failed;
+                while (g_recorded + g_dropped + g_failed == before) std::this_thread::yield();
+                if (before % 10 == 0) count();
+            }
+            stop = true;
+            worker.join();
+            count();
+            EXPECT_EQ(g_failed, 0);
+            EXPECT_EQ(forked, g_recorded);
+            EXPECT_GT(g_recorded, 0);
+            EXPECT_GT(g_dropped, 0);
+        },
+        small);
+}
+
+TEST(Signals, that_fork_in_a_malloc_of_the_first_tracepoint_harm_neither_side) {
+    if (SPANRING_OWN_MALLOC == 0) GTEST_SKIP() << "the sanitizer's malloc cannot be interrupted";
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        ASSERT_NE(::signal(SIGUSR1, fork_on_signal), SIG_ERR);
+        t_interrupt_in = 10;
+        { Span first("first"_key); }
+        EXPECT_EQ(g_interrupted, 1);
+        EXPECT_EQ(g_failed, 0);
+        EXPECT_EQ(consumer.drain().size(), 1u + g_recorded);
+    });
+}
+
 }  // namespace
 }  // namespace spanring::test

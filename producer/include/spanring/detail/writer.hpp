@@ -67,6 +67,7 @@ struct ThreadState {
     std::uint32_t tid;      ///< tells the thread from a dead one with the same pthread_self()
     std::uint32_t copies;   ///< of the library, whose `t_writer` is this thread's writer
     std::uint32_t exiting;  ///< the thread gives it back: its signal handlers get no writer
+    std::uint32_t inside;   ///< as Writer::busy, also in a child that a signal handler forks
     std::uint64_t* lost_ends;  ///< keys of async spans whose lost ends are still to be told
     std::uint32_t lost_ends_count;
     std::uint32_t lost_ends_capacity;
