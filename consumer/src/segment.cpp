@@ -48,7 +48,8 @@ Result<void> Segment::restore(const store::InstanceDelta& recovered, const codec
     for (const auto& page : recovered.pages) {
         if (page.page >= pages_max) continue;
         if (page.page >= positions_.size()) positions_.resize(page.page + 1);
-        positions_[page.page] = {.generation = page.generation, .bytes = page.bytes};
+        positions_[page.page] = {
+            .generation = page.generation, .bytes = page.bytes, .untold = true};
     }
     losses_ = recovered.losses;
     std::sort(losses_.begin(), losses_.end(),
@@ -164,10 +165,12 @@ Result<void> Segment::read_page(const shm::PageView& view, RowSink& sink, Draine
     }
     Position& done = positions_[view.page];
     const bool release = view.state == SPANRING_PAGE_FULL && !done.released;
-    if ((from < view.committed || release) && !done.changed) {
+    // A producer that waits in flush for what the last consumer committed must hear of it.
+    if ((from < view.committed || release || done.untold) && !done.changed) {
         done.changed = true;
         changed_pages_.push_back(view.page);
     }
+    done.untold = false;
     done.released = done.released || release;
     return {};
 }

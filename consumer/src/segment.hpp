@@ -90,6 +90,7 @@ private:
         std::uint32_t bytes{0};  ///< read so far, header included
         bool changed{false};
         bool released{false};  ///< its release is on the way
+        bool untold{false};    ///< committed by the last consumer, which may have died of telling
     };
     struct Cursor {
         bool known{false};

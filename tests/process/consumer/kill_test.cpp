@@ -1,5 +1,6 @@
 // The consumer is killed again and again under load: nothing is lost and nothing comes twice.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -7,6 +8,8 @@
 #include <random>
 #include <thread>
 
+#include "spanring/shm/directory.hpp"
+#include "spanring/shm/mapping/segment_reader.hpp"
 #include "spanring/spanring.hpp"
 #include "world.hpp"
 
@@ -74,6 +77,51 @@ TEST(Kill, a_consumer_killed_at_any_time_loses_nothing_and_repeats_nothing) {
         EXPECT_EQ(number_of(*parent->second, "n") + 1, number_of(span, "n"));
         EXPECT_EQ(parent->second->trace_id, span.trace_id);
     }
+    EXPECT_EQ(world.down(), 0);
+}
+
+// As if it had died between a commit and the word to the producer.
+void forget_what_was_told(const World& world) {
+    auto directory = shm::RingDirectory::open(world.directory, shm::RingDirectory::Create::kNo);
+    ASSERT_TRUE(directory.ok());
+    const auto names = directory->segments();
+    ASSERT_TRUE(names.ok());
+    ASSERT_EQ(names->size(), 1u);
+    auto segment =
+        shm::SegmentReader::attach(*directory, names->front(), shm::SegmentReader::Mode::kReadWrite);
+    ASSERT_TRUE(segment.ok()) << segment.error().message;
+    std::vector<shm::PageView> pages;
+    ASSERT_TRUE(segment->peek_all(&pages).ok());
+    ASSERT_FALSE(pages.empty());
+    for (const auto& page : pages) {
+        ASSERT_TRUE(segment->set_stored(page.page, page.generation, 0).ok());
+    }
+}
+
+TEST(Kill, what_was_committed_and_not_told_is_told_by_the_next_consumer) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    int written[2];
+    int go[2];
+    ASSERT_EQ(::pipe(written), 0);
+    ASSERT_EQ(::pipe(go), 0);
+    const pid_t pid = world.producer([&] {
+        { SPANRING_SPAN("committed"); }
+        EXPECT_TRUE(flush(30s));
+        char byte = 0;
+        EXPECT_EQ(::write(written[1], &byte, 1), 1);
+        EXPECT_EQ(::read(go[0], &byte, 1), 1);
+        EXPECT_TRUE(flush(30s)) << "all of it is queryable";
+    });
+    char byte = 0;
+    ASSERT_EQ(::read(written[0], &byte, 1), 1);
+    world.kill_consumer();
+    forget_what_was_told(world);
+    ASSERT_GT(world.up(), 0);
+    ASSERT_EQ(::write(go[1], &byte, 1), 1);
+    EXPECT_EQ(World::wait_for(pid), 0);
+    for (const int fd : {written[0], written[1], go[0], go[1]}) ::close(fd);
+    EXPECT_EQ(world.spans().size(), 1u);
     EXPECT_EQ(world.down(), 0);
 }
 
