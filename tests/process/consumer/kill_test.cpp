@@ -87,8 +87,8 @@ void forget_what_was_told(const World& world) {
     const auto names = directory->segments();
     ASSERT_TRUE(names.ok());
     ASSERT_EQ(names->size(), 1u);
-    auto segment =
-        shm::SegmentReader::attach(*directory, names->front(), shm::SegmentReader::Mode::kReadWrite);
+    auto segment = shm::SegmentReader::attach(*directory, names->front(),
+                                              shm::SegmentReader::Mode::kReadWrite);
     ASSERT_TRUE(segment.ok()) << segment.error().message;
     std::vector<shm::PageView> pages;
     ASSERT_TRUE(segment->peek_all(&pages).ok());
