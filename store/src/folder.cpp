@@ -150,6 +150,7 @@ Result<void> Folder::write_identity() {
     if (os::rename_at(fd_.get(), "uuid.new", fd_.get(), "uuid") != 0)
         return os_error(errno, "cannot create " + file("uuid"));
     uuid_ = hex;
+    is_new_ = true;
     return sync_names();
 }
 

@@ -30,6 +30,8 @@ public:
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] const std::string& uuid() const noexcept { return uuid_; }
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+    /// Its uuid was made by open_or_create: nobody can have seen anything of it.
+    [[nodiscard]] bool is_new() const noexcept { return is_new_; }
     [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
 
     /// Numbers of the windows that exist, ascending.
@@ -49,6 +51,7 @@ private:
     std::string path_;
     std::string uuid_;
     UniqueFd fd_;
+    bool is_new_{false};
 };
 
 [[nodiscard]] std::string window_name(std::uint64_t window);

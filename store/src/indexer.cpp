@@ -1,6 +1,6 @@
 #include "indexer.hpp"
 
-#include <chrono>
+#include <string>
 #include <utility>
 
 #include "catalogue_writer.hpp"
@@ -38,13 +38,19 @@ void Indexer::committed(LogEnd end) {
     if (idle) wake_.notify_all();
 }
 
-Result<void> Indexer::wait_for_all() {
+Result<void> Indexer::wait_for_all(std::optional<std::chrono::milliseconds> time_max) {
     std::unique_lock lock(mutex_);
     // A turn that is under way may have begun before the last commit: only one that begins now
     // counts.
     const std::uint64_t mine = ++asked_;
     wake_.notify_all();
-    done_.wait(lock, [&] { return stop_ || answered_ >= mine; });
+    const auto answered = [&] { return stop_ || answered_ >= mine; };
+    if (!time_max) {
+        done_.wait(lock, answered);
+    } else if (!done_.wait_for(lock, *time_max, answered)) {
+        return Error{ErrorCode::kTimeout,
+                     "not all is indexed after " + std::to_string(time_max->count()) + " ms"};
+    }
     if (answered_ < mine) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
     return error_ ? Result<void>(*error_) : Result<void>();
 }

@@ -4,6 +4,7 @@
 // from any.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -38,8 +39,9 @@ public:
     /// The log now reaches to `end`. Cheap: wakes the thread only out of idleness.
     void committed(LogEnd end);
     /// Returns when everything committed before the call is in the catalogue. Errors: what stopped
-    /// the catalogue from taking it; the thread tries again with the next commit.
-    [[nodiscard]] Result<void> wait_for_all();
+    /// the catalogue from taking it; the thread tries again with the next commit. kTimeout: it was
+    /// not done within `time_max`.
+    [[nodiscard]] Result<void> wait_for_all(std::optional<std::chrono::milliseconds> time_max);
 
 private:
     void run();

@@ -91,7 +91,7 @@ Result<void> rebuild_catalogue(const std::string& path, const Progress& progress
     if (!lock) return std::move(lock).error();
     auto recovery = recover(*folder);
     if (!recovery) return std::move(recovery).error();
-    const LogEnd end{recovery->end_window, recovery->end_offset, recovery->next_frame - 1};
+    const LogEnd end{recovery->end_window, recovery->end_offset, recovery->last_frame};
     CatalogueWriter::discard(*folder);
     auto catalogue = CatalogueWriter::open(*folder, end);
     if (!catalogue) return std::move(catalogue).error();

@@ -16,6 +16,7 @@ struct Recovery {
     RecoveredState state;
     std::uint64_t next_window{1};
     std::uint64_t next_frame{1};
+    std::uint64_t last_frame{0};  ///< the newest good one; 0: none
     std::uint64_t end_window{0};  ///< where the log ends; 0: there is none
     std::uint64_t end_offset{0};
 };

@@ -21,6 +21,18 @@ std::int64_t system_now_ns() {
         .count();
 }
 
+std::uint64_t payload_bytes(const Frame& frame) {
+    std::uint64_t bytes = frame.deferred.size();
+    for (const auto& batch : frame.batches) bytes += batch.size();
+    for (const auto& batch : frame.open_spans) bytes += batch.size();
+    return bytes;
+}
+
+Error too_long(std::uint64_t bytes) {
+    return {ErrorCode::kInvalidArgument,
+            "a frame of " + std::to_string(bytes) + " bytes is too long"};
+}
+
 class WriterImpl final : public Writer {
 public:
     WriterImpl(Folder folder, WriterLock lock, Recovery recovery, WriterOptions options)
@@ -31,8 +43,7 @@ public:
           next_window_(recovery.next_window),
           next_frame_(recovery.next_frame),
           syncer_(folder_, options_.sync_interval),
-          indexer_(folder_,
-                   LogEnd{recovery.end_window, recovery.end_offset, recovery.next_frame - 1},
+          indexer_(folder_, LogEnd{recovery.end_window, recovery.end_offset, recovery.last_frame},
                    [this] { (void)retire(); }) {}
 
     [[nodiscard]] const RecoveredState& recovered() const noexcept override { return recovered_; }
@@ -46,7 +57,10 @@ public:
     [[nodiscard]] Result<std::uint64_t> commit(Frame frame, const FrameSummary& summary) override;
 
     [[nodiscard]] Result<void> sync() override { return syncer_.sync_now(); }
-    [[nodiscard]] Result<void> index_now() override { return indexer_.wait_for_all(); }
+    [[nodiscard]] Result<void> index_now(
+        std::optional<std::chrono::milliseconds> time_max) override {
+        return indexer_.wait_for_all(time_max);
+    }
     [[nodiscard]] Result<std::uint64_t> retire() override {
         return retire_windows(folder_,
                               {options_.database_bytes_max, options_.retention, options_.now_ns()});
@@ -120,12 +134,11 @@ bool WriterImpl::abandon_window(std::uint64_t good_bytes) {
 }
 
 Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summary) {
-    std::uint64_t payload = frame.deferred.size();
-    for (const auto& batch : frame.batches) payload += batch.size();
-    for (const auto& batch : frame.open_spans) payload += batch.size();
-    if (payload > SPANRING_FRAME_BYTES_MAX / 2)
-        return Error{ErrorCode::kInvalidArgument,
-                     "a frame of " + std::to_string(payload) + " bytes is too long"};
+    if (payload_bytes(frame) > kFramePayloadMax) return too_long(payload_bytes(frame));
+    frame.number = next_frame_;
+    frame.committed_ns = options_.now_ns();
+    const auto bytes = encode(frame, summary);
+    if (bytes.size() > SPANRING_FRAME_BYTES_MAX) return too_long(bytes.size());
     if (frame.snapshot && wants_snapshot()) {
         if (auto begun = begin_window(); !begun) {
             make_room(begun.error());
@@ -134,10 +147,8 @@ Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summar
     } else if (!window_) {
         return Error{ErrorCode::kInvalidArgument, "a window must begin with a snapshot"};
     }
-    frame.number = next_frame_;
-    frame.committed_ns = options_.now_ns();
     const std::uint64_t good_bytes = window_->bytes();
-    if (auto appended = append(encode(frame, summary)); !appended) {
+    if (auto appended = append(bytes); !appended) {
         const bool whole = window_->bytes() != good_bytes;
         // A follower may have passed a frame that was there whole, and would take another of its
         // number for known. Only if it cannot be cut off is the number used again: the first frame

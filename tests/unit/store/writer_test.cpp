@@ -49,6 +49,17 @@ TEST(Writer, a_second_one_is_refused_with_the_pid_of_the_first) {
     EXPECT_NE(open_writer(dir.db()), nullptr) << "free again";
 }
 
+TEST(Writer, who_waits_for_the_catalogue_may_stop_waiting) {
+    TempDir dir;
+    auto writer = open_writer(dir.db());
+    ASSERT_TRUE(commit_numbered(*writer, 1).ok());
+    auto indexed = writer->index_now(std::chrono::milliseconds(0));
+    ASSERT_FALSE(indexed.ok());
+    EXPECT_EQ(indexed.error().code, ErrorCode::kTimeout);
+    EXPECT_TRUE(writer->index_now().ok()) << "it goes on by itself";
+    EXPECT_TRUE(writer->index_now(std::chrono::hours(1)).ok());
+}
+
 TEST(Writer, a_folder_that_may_not_be_read_is_named_with_the_cause) {
     TempDir dir;
     open_writer(dir.db()).reset();
@@ -307,6 +318,53 @@ TEST(Writer, a_failed_commit_that_was_there_whole_does_not_give_its_number_to_th
     EXPECT_EQ(visible_names(dir.db()), numbered(2));
 }
 
+TEST(Writer, a_number_that_a_reader_may_have_seen_is_not_used_after_a_death) {
+    TempDir dir;
+    ASSERT_EQ(in_child([&] {
+                  auto writer = open_writer(dir.db(), {.durability = Durability::kCommit});
+                  if (!commit_numbered(*writer, 1).ok()) return 1;
+                  os::inject_fault(os::Call::kSync, 1, EIO);
+                  // There whole, under the number 2, until it was cut off.
+                  return commit_void(*writer).ok() ? 2 : 0;
+              }),
+              0);
+    EXPECT_EQ(open_reader(dir.db())->newest_frame(), 1u);
+    auto writer = open_writer(dir.db());
+    const auto next = commit_numbered(*writer, 2);
+    ASSERT_TRUE(next.ok());
+    EXPECT_GT(*next, 2u);
+    EXPECT_EQ(visible_names(dir.db()), numbered(2));
+}
+
+TEST(Writer, numbers_go_on_after_a_power_loss_took_the_last_frames) {
+    TempDir dir;
+    auto writer = open_writer(dir.db());
+    std::uint64_t seen = 0;
+    std::size_t synced = 0;
+    for (std::uint64_t i = 1; i <= 10; ++i) {
+        auto number = commit_numbered(*writer, i);
+        ASSERT_TRUE(number.ok());
+        seen = *number;
+        if (i == 3) synced = read_file(files_in(dir.db(), ".log").front()).size();
+    }
+    writer.reset();
+    const std::string log = files_in(dir.db(), ".log").front();
+    ASSERT_EQ(::truncate(log.c_str(), static_cast<off_t>(synced + 40)), 0);
+    EXPECT_EQ(open_reader(dir.db())->newest_frame(), 3u) << "what is torn is seen by nobody";
+    writer = open_writer(dir.db());
+    const auto next = commit_numbered(*writer, 4);
+    ASSERT_TRUE(next.ok());
+    EXPECT_GT(*next, seen);
+    EXPECT_EQ(visible_names(dir.db()), numbered(4));
+    // Not even of a database whose only window is gone.
+    writer.reset();
+    for (const auto& file : files_in(dir.db(), ".log")) ASSERT_EQ(::unlink(file.c_str()), 0);
+    writer = open_writer(dir.db());
+    const auto first = commit_numbered(*writer, 1);
+    ASSERT_TRUE(first.ok());
+    EXPECT_GT(*first, seen);
+}
+
 TEST(Writer, a_short_write_is_undone_and_the_next_commit_heals) {
     TempDir dir;
     const int status = in_child([&] {
@@ -386,16 +444,16 @@ TEST(Reader, in_another_process_sees_a_growing_prefix_while_the_writer_works) {
         if (!opened) ::_exit(1);
         Reader& reader = **opened;
         std::uint64_t after = 0;
-        while (after < kFrames) {
+        std::uint64_t expected = 0;
+        while (expected < kFrames) {
             if (!reader.refresh()) ::_exit(2);
             bool good = true;
             const std::uint64_t before = after;
-            std::uint64_t expected = before;
             auto seen = reader.visit_after(before, [&](const codec::Span& span) {
                 good = good && span.name == "f" + std::to_string(++expected);
                 return good;
             });
-            if (!good || !seen || *seen != expected || *seen < before) ::_exit(3);
+            if (!good || !seen || *seen < before) ::_exit(3);
             after = *seen;
             if (!reader.warnings().empty()) ::_exit(4);
         }

@@ -68,14 +68,18 @@ public:
 
     /// Appends the frame: once this returns it is committed, visible to every reader, and survives
     /// the death of every process. Threads: one caller at a time. Errors: kNoSpace, kIo: nothing of
-    /// it is visible; the writer has closed the window and wants a snapshot next.
+    /// it is visible; the writer has closed the window and wants a snapshot next. kInvalidArgument:
+    /// more than kFramePayloadMax, or no snapshot where one is due; nothing has changed.
     [[nodiscard]] virtual Result<std::uint64_t> commit(Frame frame,
                                                        const FrameSummary& summary) = 0;
 
     /// fdatasync of what is committed so far.
     [[nodiscard]] virtual Result<void> sync() = 0;
-    /// Waits until the catalogue holds everything committed so far.
-    [[nodiscard]] virtual Result<void> index_now() = 0;
+    /// Waits until the catalogue holds everything committed so far, at most `time_max` if that is
+    /// given: it can be rebuilt from the log, and readers scan what it lacks. Errors: kTimeout;
+    /// what stopped the catalogue.
+    [[nodiscard]] virtual Result<void> index_now(
+        std::optional<std::chrono::milliseconds> time_max = std::nullopt) = 0;
     /// Unlinks windows over age or over size, never the newest. Returns how many. Also runs in the
     /// background at every new window.
     [[nodiscard]] virtual Result<std::uint64_t> retire() = 0;

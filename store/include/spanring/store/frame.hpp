@@ -56,6 +56,10 @@ struct InstanceDelta {
     bool operator==(const InstanceDelta&) const = default;
 };
 
+/// Batches, open spans and held-back operations of one frame. A frame is at most 512 MiB long; what
+/// is left is for positions and stream states.
+inline constexpr std::uint64_t kFramePayloadMax = 448u << 20;
+
 struct Frame {
     std::uint64_t number{0};       ///< set by the store's writer, ascending over windows
     std::int64_t committed_ns{0};  ///< realtime, set by the store's writer
