@@ -18,6 +18,7 @@ void Batch::clear() {
     string_ends_.assign(1, 0);
     std::fill(string_slots_.begin(), string_slots_.end(), 0);
     resources_.assign(1, {});
+    resource_bytes_ = 0;
     scopes_.assign(1, {0, 0});
     instances_.clear();
     resource_cache_.clear();
@@ -62,6 +63,7 @@ ResourceId Batch::intern_resource(std::span<const std::byte> attribute_records) 
     const auto id = static_cast<ResourceId>(found - resources_.begin());
     if (found == resources_.end()) {
         resources_.emplace_back(attribute_records.begin(), attribute_records.end());
+        resource_bytes_ += attribute_records.size();
     }
     return id;
 }

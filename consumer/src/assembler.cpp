@@ -79,7 +79,7 @@ Result<void> Assembler::Impl::feed(const PageBytes& bytes, RowSink& sink) {
         at += r.bytes;
         if (!record(page, r)) return corrupt();
     }
-    return {};
+    return keep_to_limits(sink) ? Result<void>{} : corrupt();
 }
 
 bool Assembler::Impl::record(Page& page, const Record& r) {
@@ -178,7 +178,6 @@ bool Assembler::Impl::begin(Page& page, const Record& r, bool async) {
     open.start_ns = open.start_mono_ns + clock_.real_offset_ns();
     if (r.id == SPANRING_ID_INLINE && !begin_inline_name(s, open)) return false;
     if (!async) return push(s, open);
-    if (open_count_ >= limits_.open_max) return malformed("too many open spans");
     ++open_count_;
     detach_span(open);
     return true;
@@ -195,7 +194,9 @@ bool Assembler::Impl::begin_inline_name(Stream& stream, Open& open) {
 
 bool Assembler::Impl::push(Stream& stream, const Open& open) {
     if (stream.stack.size() >= limits_.stack_depth_max) return malformed("a stack too deep");
-    if (open_count_ >= limits_.open_max) return malformed("too many open spans");
+    if (open_count_ - detached_.count() >= limits_.stack_entries_max) {
+        return malformed("too many spans on the stacks");
+    }
     ++open_count_;
     stream.stack.push_back(open);
     return true;
@@ -241,12 +242,17 @@ bool Assembler::Impl::end(Page& page, const Record& r, bool shared) {
         std::uint64_t ordinal = (last & ~std::uint64_t{0xffffff}) | r.id;
         if (ordinal > last && ordinal >= (1u << 24)) ordinal -= 1u << 24;
         const SpanKey key = SpanKey::of(page.number, ordinal);
-        if (detached_.find(key.value) != nullptr) defer(Deferred::What::kEnd, key, mono);
+        if (detached_.find(key.value) != nullptr) {
+            defer(Deferred::What::kEnd, key, mono);
+        } else {
+            count_late_end(key);
+        }
         return true;
     }
     Open& open = s.stack[index];
     bool good = true;
     if (open.entry == Open::Kind::kLost) {
+        if (open.has(Open::kClosedEarly)) ++counts.ends_late;
         --open_count_;
     } else if (shared) {
         end_later(open, Deferred::What::kEnd, mono);
@@ -411,6 +417,12 @@ const AssemblerCounts& Assembler::counts() const noexcept {
 }
 std::size_t Assembler::open_spans() const noexcept {
     return impl_->open_spans();
+}
+std::size_t Assembler::held_bytes() const noexcept {
+    return impl_->held_bytes();
+}
+void Assembler::shrink_to(std::size_t bytes, RowSink& sink) {
+    impl_->shrink_to(bytes, sink);
 }
 
 }  // namespace spanring::consumer

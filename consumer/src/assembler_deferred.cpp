@@ -39,7 +39,10 @@ bool Assembler::Impl::apply_details(Deferred& op) {
 bool Assembler::Impl::end_of(SpanKey key, Deferred::What what, std::int64_t mono_ns,
                              RowSink& sink) {
     Open* open = find(key);
-    if (open == nullptr) return true;  // its begin was lost
+    if (open == nullptr) {  // its begin was lost, or it was closed early
+        if (what == Deferred::What::kEnd) count_late_end(key);
+        return true;
+    }
     Open ended = *open;
     if (ended.has(Open::kDetached)) {
         detached_.erase(key.value);

@@ -163,7 +163,6 @@ bool Assembler::Impl::append(Open& open, const Record& r, Stream* stream, Place 
     where.offset = static_cast<std::uint32_t>(details.size());
     put_again(details, r);
     details_held_ += details.size() - before;
-    if (details_held_ > limits_.open_details_bytes_max) return malformed("too much held open");
     if (stream != nullptr) {
         stream->payload = spanring_record_has_payload(r.kind) != 0 ? where : Place{};
         if (is_item(r.kind)) {
@@ -242,7 +241,7 @@ bool Assembler::Impl::detail_of_item(Stream& stream, const Record& r) {
         stream.payload.offset = at + name_bytes;
     }
     if (open != nullptr && stream.item.in == Place::In::kSpan) touch(*open);
-    return details_held_ <= limits_.open_details_bytes_max || malformed("too much held open");
+    return true;
 }
 
 bool Assembler::Impl::detail_of_resource(Stream& stream, const Record& r) {
@@ -266,7 +265,7 @@ bool Assembler::Impl::detail_of_resource(Stream& stream, const Record& r) {
     // In a batch, a resource is plain attribute records.
     put_record(resource, spanring_record_head(r.kind, r.id, r.low), r.body, r.bytes - 8);
     details_held_ += resource.size() - before;
-    return details_held_ <= limits_.open_details_bytes_max || malformed("too much held open");
+    return true;
 }
 
 bool Assembler::Impl::continuation(Stream& stream, const Record& r) {
@@ -303,7 +302,7 @@ bool Assembler::Impl::continuation(Stream& stream, const Record& r) {
     const bool same = same_records(stream.item, stream.payload);
     if (same && stream.item.offset == offset + 8 + padded) stream.item.offset += grown - padded;
     if (open != nullptr && stream.payload.in == Place::In::kSpan) touch(*open);
-    return details_held_ <= limits_.open_details_bytes_max || malformed("too much held open");
+    return true;
 }
 
 bool Assembler::Impl::defer_detail(Stream& stream, const Record& r, SpanKey key) {
@@ -323,7 +322,7 @@ bool Assembler::Impl::defer_detail(Stream& stream, const Record& r, SpanKey key)
         stream.item = place;
         stream.item.offset = static_cast<std::uint32_t>(op.records.size());
     }
-    return details_held_ <= limits_.open_details_bytes_max || malformed("too much held open");
+    return true;
 }
 
 // The records of an operation that was held back; an item's details among them follow their item.

@@ -1,7 +1,8 @@
 // The assembler's inside. Split over files by subject: assembler.cpp (records of structure),
 // assembler_stack.cpp (snapshots, look-up), assembler_details.cpp (details, items, continuation),
-// assembler_deferred.cpp (operations held back), assembler_rows.cpp
-// (rows of batches), assembler_state.cpp (carry-over between consumers).
+// assembler_deferred.cpp (operations held back), assembler_limits.cpp (too much open),
+// assembler_rows.cpp (rows of batches), assembler_state.cpp and assembler_restore.cpp (carry-over
+// between consumers).
 #pragma once
 
 #include <string>
@@ -34,6 +35,10 @@ public:
     Result<void> end_turn(bool complete, RowSink& sink);
     void close(RowSink& sink);
     [[nodiscard]] bool has_deferred() const noexcept { return !fresh_.empty() || !ripe_.empty(); }
+
+    // assembler_limits.cpp
+    [[nodiscard]] std::size_t held_bytes() const noexcept;
+    void shrink_to(std::size_t bytes, RowSink& sink);
 
     // assembler_state.cpp
     void export_streams(bool whole, std::vector<store::StreamState>& out);
@@ -117,6 +122,21 @@ private:
     bool end_of(SpanKey key, Deferred::What what, std::int64_t mono_ns, RowSink& sink);
     Open& detach_span(const Open& open);
     void end_later(const Open& open, Deferred::What what, std::int64_t mono_ns);
+
+    // assembler_limits.cpp
+    struct Age {
+        std::int64_t start_mono_ns;
+        SpanKey key;
+        bool operator<(const Age& other) const noexcept {
+            return start_mono_ns != other.start_mono_ns ? start_mono_ns < other.start_mono_ns
+                                                        : key.value < other.key.value;
+        }
+    };
+    bool keep_to_limits(RowSink& sink);
+    void close_oldest_detached(std::size_t count, RowSink& sink);
+    void close_oldest_details(std::size_t bytes, RowSink& sink);
+    void close_early(SpanKey key, RowSink& sink);
+    void count_late_end(SpanKey key) noexcept;
 
     // assembler_rows.cpp
     bool finish(Open& open, std::int64_t duration_ns, std::uint32_t row_flags, RowSink& sink);

@@ -111,7 +111,16 @@ bool Assembler::Impl::read_entry(BytesReader& in, std::uint32_t number, Open& op
     if (kind == static_cast<std::uint64_t>(Open::Kind::kSpan)) {
         const SpanKey key = SpanKey::of(number, mark);
         Open* row = rows.find(key.value);
-        if (row == nullptr) return false;
+        if (row == nullptr) {
+            // Its row could not be stored: it stays as the parent of what its thread begins.
+            open.entry = Open::Kind::kLost;
+            open.mark = mark;
+            open.key = key;
+            open.trace = {.high = instance_.id.number(),
+                          .low = key.value,
+                          .row_flags = RowFlag::kNativeTrace};
+            return in.ok();
+        }
         open = *row;
         rows.erase(key.value);
         return in.ok();
@@ -120,7 +129,8 @@ bool Assembler::Impl::read_entry(BytesReader& in, std::uint32_t number, Open& op
     open.mark = mark;
     open.key.value = in.number();
     open.parent = in.word();
-    open.flags = static_cast<std::uint32_t>(in.number()) & Open::kParentNative;
+    open.flags =
+        static_cast<std::uint32_t>(in.number()) & (Open::kParentNative | Open::kClosedEarly);
     open.trace = read_trace(in);
     return in.ok();
 }
@@ -155,13 +165,15 @@ bool Assembler::Impl::read_import(BytesReader& in, Stream& stream) {
 bool Assembler::Impl::read_stream(std::uint32_t number, const store::StreamState& state,
                                   FlatMap<Open>& rows) {
     BytesReader in(state.state);
-    if (in.number() != kStateVersion) return false;
+    const std::uint64_t version = in.number();
+    if (!is_known_version(version)) return false;
     Stream& stream = streams_[number];
     stream.started = in.number() != 0;
     stream.sequence = state.next_sequence;
     stream.next_ordinal = state.next_ordinal;
     stream.base_ticks = in.word();
     stream.for_key.value = in.number();
+    if (version >= 3) stream.closed_up_to = in.number();
     if (in.number() != 0) {
         stream.has_name = in.number() != 0;
         const auto text = in.bytes();
@@ -184,7 +196,7 @@ bool Assembler::Impl::read_stream(std::uint32_t number, const store::StreamState
 bool Assembler::Impl::read_deferred(std::span<const std::byte> bytes) {
     if (bytes.empty()) return true;
     BytesReader in(bytes);
-    if (in.number() != kStateVersion) return false;
+    if (!is_known_version(in.number())) return false;
     next_serial_ = in.number();
     for (auto* ops : {&ripe_, &fresh_}) {
         const std::uint64_t count = in.number();

@@ -75,7 +75,7 @@ void Assembler::Impl::write_entry(const Open& open, std::vector<std::byte>& byte
     if (open.entry == Open::Kind::kSpan) return;  // the rest stands in its row
     out.number(open.key.value);
     out.word(open.parent);
-    out.number(open.flags & Open::kParentNative);
+    out.number(open.flags & (Open::kParentNative | Open::kClosedEarly));
     write_trace(out, open.trace, trace_states_[open.trace.trace_state]);
 }
 
@@ -85,6 +85,7 @@ void Assembler::Impl::write_stream(const Stream& stream, std::vector<std::byte>&
     out.number(stream.started ? 1 : 0);
     out.word(stream.base_ticks);
     out.number(stream.for_key.value);
+    out.number(stream.closed_up_to);
     out.number(stream.has_name || stream.payload.in == Place::In::kName ? 1 : 0);
     if (stream.has_name || stream.payload.in == Place::In::kName) {
         out.number(stream.has_name ? 1 : 0);

@@ -41,7 +41,8 @@ struct Open {
         kRewritten = 1u << 5,    ///< changed within what was exported: export it whole again
         kStateInside = 1u << 6,  ///< a TRACESTATE stands in its details
         kPendingEnd = 1u << 7,
-        kMessage = 1u << 8,  ///< the last STATUS of its details has the message that counts
+        kMessage = 1u << 8,      ///< the last STATUS of its details has the message that counts
+        kClosedEarly = 1u << 9,  ///< (kLost) was stored as unfinished, because too much was open
     };
 
     std::uint64_t mark{0};  ///< span: its ordinal; context: that of the last span begun before it
@@ -127,9 +128,10 @@ struct Stream {
     std::uint64_t sequence{0};  ///< of the page being read
     std::uint64_t base_ticks{0};
     std::vector<Open> stack;
-    SpanKey for_key;              ///< of a FOR whose operation has not come yet; 0: none
-    std::int64_t for_mono_ns{0};  ///< its time
-    bool for_ordered{false};      ///< other streams may have operations that come before it
+    std::uint64_t closed_up_to{0};  ///< the last ordinal that was closed early
+    SpanKey for_key;                ///< of a FOR whose operation has not come yet; 0: none
+    std::int64_t for_mono_ns{0};    ///< its time
+    bool for_ordered{false};        ///< other streams may have operations that come before it
     bool has_name{false};
     std::vector<std::byte> name;
     Place item;

@@ -8,7 +8,11 @@
 namespace spanring::consumer {
 
 /// First number of every piece of state; a change of the format takes the next.
-inline constexpr std::uint64_t kStateVersion = 2;
+/// 3: the ordinal up to which spans were closed early.
+inline constexpr std::uint64_t kStateVersion = 3;
+inline constexpr bool is_known_version(std::uint64_t version) noexcept {
+    return version == 2 || version == kStateVersion;
+}
 
 inline void write_place(BytesWriter& out, const Place& place) {
     out.number(static_cast<std::uint64_t>(place.in));

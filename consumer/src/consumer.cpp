@@ -25,6 +25,8 @@ constexpr milliseconds kPoll{5};
 constexpr milliseconds kSlowTurn{250};
 /// How long a clean stop waits for producers that are in the middle of a tracepoint.
 constexpr milliseconds kShutDownMax{5000};
+/// And for the catalogue: what a day's rebuild would take, nobody waits for.
+constexpr milliseconds kIndexMax{2000};
 
 std::uint32_t& flags_of(shm::ControlPage& control) {
     // The page is mapped for writing; ControlPage only offers producers a const look at the word.
@@ -70,7 +72,7 @@ Result<void> Consumer::open() {
     if (!watcher) return std::move(watcher).error();
     watcher_ = std::move(*watcher);
     pipeline_ = std::make_unique<Pipeline>(*writer_, config_.workers);
-    // All open spans of a frame stand in one batch.
+    // Nobody queries the open spans of a frame, so they need not be cut to a query's measure.
     open_rows_.set_rows_max(codec::kBatchSpansLimit);
     directory_->remove_leftovers();
     scan();
@@ -116,7 +118,7 @@ void Consumer::turn() {
         if (steady_clock::now() >= retry_at_ && pipeline_->in_flight() == 0) commit_turn();
         return;
     }
-    while (pipeline_->in_flight() >= kTurnsInFlightMax) {
+    while (pipeline_->in_flight() >= kTurnsInFlightMax || bytes_in_flight_ > kTurnRowBytesMax) {
         take_back(pipeline_->wait(milliseconds(100)));
         if (failing_) return;
     }
@@ -190,8 +192,9 @@ void Consumer::shut_down() {
              steady_clock::now() < end);
     wait_for_all();
     if (auto synced = writer_->sync(); !synced) log_.error("sync: " + synced.error().message);
-    if (auto indexed = writer_->index_now(); !indexed) {
-        log_.warn("catalogue: " + indexed.error().message);
+    // Everything is committed: the catalogue is only sooner at hand. The next start catches up.
+    if (auto indexed = writer_->index_now(kIndexMax); !indexed) {
+        log_.info("catalogue: " + indexed.error().message);
     }
     log_.info("spanringd stopped: " + std::to_string(spans_stored_) + " spans in " +
               std::to_string(frames_) + " frames");

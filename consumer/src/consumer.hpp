@@ -61,7 +61,8 @@ private:
     Result<void> resume(Segment& segment);
     void check_alive();
     void drain_all();
-    bool drain_one(Segment& segment);
+    void hold_less();
+    void note_closed_early(Segment& segment);
     void quarantine(Segment& segment, const Error& error);
     void close_if_done(Segment& segment, const Segment::Drained& drained);
     void segment_gone(Segment& segment);
@@ -102,6 +103,7 @@ private:
 
     std::vector<store::InstanceDelta> gone_;      ///< instances whose rings were gone at the start
     std::vector<std::unique_ptr<Turn>> carried_;  ///< came back uncommitted
+    std::size_t bytes_in_flight_{0};
     bool failing_{false};
     SteadyTime retry_at_{};
     std::vector<std::byte> deferred_;

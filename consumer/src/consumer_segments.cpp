@@ -145,7 +145,7 @@ void Consumer::drain_all() {
     std::size_t bytes = 0;
     for (auto& [number, segment] : segments_) {
         if (segment->life == Segment::Life::kEnded) continue;
-        if (bytes >= kTurnBytesMax) {
+        if (bytes >= kTurnBytesMax || rows_.bytes() >= kTurnRowBytesMax) {
             is_complete_ = false;
             continue;
         }
@@ -163,6 +163,45 @@ void Consumer::drain_all() {
         if (!drained->complete || segment->assembler().has_deferred()) is_complete_ = false;
         close_if_done(*segment, *drained);
     }
+    hold_less();
+}
+
+// Each instance keeps to its own limits; a snapshot holds what is open of all of them.
+void Consumer::hold_less() {
+    for (std::size_t before = 0;;) {
+        std::size_t held = 0;
+        std::size_t most = 0;
+        Segment* largest = nullptr;
+        for (auto& [number, segment] : segments_) {
+            if (segment->life == Segment::Life::kEnded) continue;
+            note_closed_early(*segment);
+            const std::size_t bytes = segment->assembler().held_bytes();
+            held += bytes;
+            if (bytes >= most) largest = segment.get();
+            most = std::max(most, bytes);
+        }
+        // What stands on stacks cannot be closed.
+        if (held <= kOpenBytesMax || held == before) return;
+        before = held;
+        const std::size_t wanted = held - kOpenBytesMax + kOpenBytesMax / 8;
+        largest->assembler().shrink_to(most > wanted ? most - wanted : 0, rows_);
+    }
+}
+
+void Consumer::note_closed_early(Segment& segment) {
+    const AssemblerCounts& counts = segment.assembler().counts();
+    const shm::ConsumerCounts more{
+        .spans_closed_early = counts.spans_closed_early - segment.closed_early_reported,
+        .ends_late = counts.ends_late - segment.ends_late_reported};
+    segment.closed_early_reported = counts.spans_closed_early;
+    segment.ends_late_reported = counts.ends_late;
+    control_.add_counts(more);
+    if (more.spans_closed_early == 0) return;
+    log_.warn_sometimes(
+        "closed early " + std::to_string(segment.number()),
+        name_of(segment) + " holds too much open: its " + std::to_string(more.spans_closed_early) +
+            " oldest spans are stored as unfinished (" + std::to_string(counts.spans_closed_early) +
+            " so far); does it end its asynchronous spans?");
 }
 
 void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained) {
@@ -193,6 +232,7 @@ void Consumer::quarantine(Segment& segment, const Error& error) {
 }
 
 void Consumer::segment_gone(Segment& segment) {
+    note_closed_early(segment);
     const std::string file = segment.reader().file_name();
     const AssemblerCounts& counts = segment.assembler().counts();
     if (segment.quarantined) {

@@ -1,5 +1,6 @@
 // Consumer: from what a turn has read to a committed frame, and back to the producers.
 #include <algorithm>
+#include <utility>
 
 #include "consumer.hpp"
 
@@ -43,6 +44,10 @@ void Consumer::commit_turn() {
     auto turn = build(whole);
     if (!turn) return;
     anything_ = anything_ || turn->spans != 0;
+    for (const auto* batches : {&turn->batches, &turn->open_spans}) {
+        for (const auto& batch : *batches) turn->bytes += RowSink::bytes_of(*batch);
+    }
+    bytes_in_flight_ += turn->bytes;
     pipeline_->submit(std::move(turn));
 }
 
@@ -143,9 +148,11 @@ void Consumer::wait_for_all() {
 
 void Consumer::take_back(std::vector<std::unique_ptr<Turn>> done) {
     for (auto& turn : done) {
-        if (turn->spans_unencodable != 0) {
-            log_.error("a batch of " + std::to_string(turn->spans_unencodable) +
-                       " spans could not be encoded and is lost: " + turn->problem);
+        bytes_in_flight_ -= turn->bytes;
+        if (const auto count = std::exchange(turn->spans_unstorable, 0); count != 0) {
+            control_.add_counts({.spans_unstorable = count});
+            log_.error(std::to_string(count) +
+                       " spans could not be encoded and are lost: " + turn->unstorable_problem);
         }
         for (const SegmentMarks& marks : turn->marks) {
             const auto at = segments_.find(marks.segment);

@@ -20,8 +20,8 @@ void commit(store::Writer& writer, Turn& turn) {
     // and comes back from nowhere if it fails. Moving them back is not possible, so the encoded
     // bytes stay with the turn until the commit is certain.
     store::Frame frame = turn.frame;
-    frame.batches = turn.encoded;
-    std::erase_if(frame.batches, [](const auto& bytes) { return bytes.empty(); });
+    for (const auto& part : turn.encoded) frame.batches.push_back(part.bytes);
+    for (const auto& part : turn.encoded_open) frame.open_spans.push_back(part.bytes);
     auto committed = writer.commit(std::move(frame), turn.summary);
     if (committed) {
         turn.outcome = Turn::Outcome::kCommitted;
@@ -31,23 +31,47 @@ void commit(store::Writer& writer, Turn& turn) {
     }
 }
 
+void give_up(Turn& turn, Turn::Encoded& part) {
+    turn.spans_unstorable += part.rows;
+    turn.unstorable_problem = part.problem;
+    part.bytes.clear();
+}
+
 }  // namespace
+
+void prepare(Turn& turn) {
+    turn.encoded.resize(turn.encoded.size() + turn.batches.size());
+    turn.encoded_open.resize(turn.open_spans.size());
+}
 
 void encode_part(Turn& turn, std::size_t index) {
     const std::size_t before = turn.encoded.size() - turn.batches.size();
     const bool is_open = index >= turn.batches.size();
-    const codec::Batch& batch =
-        is_open ? *turn.open_spans[index - turn.batches.size()] : *turn.batches[index];
+    const std::size_t open_index = index - turn.batches.size();
+    const codec::Batch& batch = is_open ? *turn.open_spans[open_index] : *turn.batches[index];
+    Turn::Encoded& part = is_open ? turn.encoded_open[open_index] : turn.encoded[before + index];
+    part.rows = batch.rows.size();
     auto bytes = codec::encode(batch);
-    if (!bytes) {
-        // Cannot happen with rows that the assembler made; if it does, the spans are named lost in
-        // the log, and the rest of the turn goes on.
-        turn.spans_unencodable += is_open ? 0 : batch.rows.size();
-        turn.problem = bytes.error().message;
-    } else if (is_open) {
-        turn.frame.open_spans.push_back(std::move(*bytes));
+    if (bytes) {
+        part.bytes = std::move(*bytes);
     } else {
-        turn.encoded[before + index] = std::move(*bytes);
+        part.problem = bytes.error().message;
+    }
+}
+
+// Neither can happen with rows that the assembler made, within limits.hpp. If it does, to try again
+// would stop all processes' tracing for ever: these spans are given up, and said to be.
+void leave_out_unstorable(Turn& turn, std::uint64_t payload_max) {
+    std::size_t bytes = turn.frame.deferred.size();
+    for (auto* parts : {&turn.encoded_open, &turn.encoded}) {
+        for (Turn::Encoded& part : *parts) {
+            if (part.problem.empty() && bytes + part.bytes.size() > payload_max) {
+                part.problem = "the frame would be too long";
+            }
+            if (!part.problem.empty()) give_up(turn, part);
+            bytes += part.bytes.size();
+        }
+        std::erase_if(*parts, [](const Turn::Encoded& part) { return part.bytes.empty(); });
     }
 }
 
@@ -109,6 +133,7 @@ struct Pipeline::Impl {
             turns.wait_dequeue(turn);
             if (turn == nullptr) return;
             encode_all(*turn);
+            leave_out_unstorable(*turn);
             commit(writer, *turn);
             done.enqueue(turn);
         }
@@ -128,7 +153,7 @@ Pipeline::Pipeline(store::Writer& writer, unsigned workers)
 Pipeline::~Pipeline() = default;
 
 void Pipeline::submit(std::unique_ptr<Turn> turn) {
-    turn->encoded.resize(turn->encoded.size() + turn->batches.size());
+    prepare(*turn);
     std::uint32_t for_workers = 0;
     for (std::size_t i = 0; i < turn->batches.size(); ++i) {
         if (!impl_->threads.empty() && Impl::is_for_workers(*turn, i)) ++for_workers;

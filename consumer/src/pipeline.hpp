@@ -37,7 +37,14 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-/// Encodes the turn's batch `index`; an index behind the last is the batch of open spans.
+// The steps between submit and commit, in their order.
+
+/// Makes a place for each part that is to be encoded.
+void prepare(Turn& turn);
+/// Encodes the turn's batch `index`; an index behind the last is a batch of open spans. Different
+/// parts on any threads.
 void encode_part(Turn& turn, std::size_t index);
+/// Takes out what could not be encoded, or does not fit into one frame, and counts it.
+void leave_out_unstorable(Turn& turn, std::uint64_t payload_max = store::kFramePayloadMax);
 
 }  // namespace spanring::consumer

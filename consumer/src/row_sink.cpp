@@ -19,7 +19,10 @@ std::uint64_t next_epoch() noexcept {
 }  // namespace
 
 void RowSink::start() {
-    if (current_) full_.push_back(std::move(current_));
+    if (current_) {
+        full_bytes_ += bytes_of(*current_);
+        full_.push_back(std::move(current_));
+    }
     if (spare_.empty()) {
         current_ = std::make_unique<codec::Batch>();
     } else {
@@ -32,7 +35,20 @@ void RowSink::start() {
 std::vector<std::unique_ptr<codec::Batch>> RowSink::take() {
     if (current_ && !current_->empty()) full_.push_back(std::move(current_));
     if (!full_.empty()) epoch_ = next_epoch();
+    full_bytes_ = 0;
     return std::exchange(full_, {});
+}
+
+void RowSink::rewind(const Mark& mark) {
+    while (full_.size() > mark.full) {
+        if (current_) recycle(std::move(current_));
+        current_ = std::move(full_.back());
+        full_.pop_back();
+        full_bytes_ -= bytes_of(*current_);
+        // What NameMaps know is of another batch.
+        epoch_ = next_epoch();
+    }
+    if (current_) current_->rows.resize(std::min(current_->rows.size(), mark.rows));
 }
 
 void RowSink::recycle(std::unique_ptr<codec::Batch> batch) {

@@ -208,7 +208,7 @@ Result<void> Segment::drain_stream(std::span<shm::PageView> views, RowSink& sink
                 return Error{ErrorCode::kCorrupt, "a page went away while it was read"};
             }
         }
-        if (drained.bytes >= budget) {
+        if (drained.bytes >= budget || sink.bytes() >= kTurnRowBytesMax) {
             drained.complete = false;
             return {};
         }

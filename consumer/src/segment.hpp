@@ -83,6 +83,8 @@ public:
     std::uint32_t turns_in_flight{0};
     std::uint64_t tracepoints_reported{0};
     std::uint64_t tracepoints_parked{0};
+    std::uint64_t closed_early_reported{0};
+    std::uint64_t ends_late_reported{0};
 
 private:
     struct Position {

@@ -44,14 +44,23 @@ struct Turn {
     store::FrameSummary summary;
     std::vector<SegmentMarks> marks;
     std::uint64_t spans{0};
+    std::size_t bytes{0};  ///< of the rows and details, as they were submitted
 
+    /// Of one batch: its bytes, or why there are none.
+    struct Encoded {
+        std::vector<std::byte> bytes;
+        std::uint64_t rows{0};
+        std::string problem;
+    };
     /// Filled by the workers, one place per batch, behind those that came encoded.
-    std::vector<std::vector<std::byte>> encoded;
+    std::vector<Encoded> encoded;
+    std::vector<Encoded> encoded_open;
     std::atomic<std::uint32_t> to_encode{0};
 
     Outcome outcome{Outcome::kPending};
     std::string problem;
-    std::uint64_t spans_unencodable{0};
+    std::uint64_t spans_unstorable{0};  ///< could not be encoded: not in the frame
+    std::string unstorable_problem;
 };
 
 }  // namespace spanring::consumer

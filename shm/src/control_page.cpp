@@ -17,13 +17,14 @@ bool valid_page_bytes(std::uint32_t bytes) {
 
 template <typename T>
 T load_relaxed(const T& word) noexcept {
-    // relaxed: the settings are published by the epoch in `flags`, which flags() acquires.
+    // relaxed: the settings are published by the epoch in `flags`, which flags() acquires; counters
+    // are for people.
     return RealAtomics::load(word, std::memory_order_relaxed);
 }
 
 template <typename T>
 void store_relaxed(T& word, T value) noexcept {
-    // relaxed: the release of the epoch in set_settings() publishes it.
+    // relaxed: the release of the epoch in set_settings() publishes it; counters are for people.
     RealAtomics::store(word, value, std::memory_order_relaxed);
 }
 
@@ -66,6 +67,24 @@ ControlSettings ControlPage::settings() const noexcept {
     const std::uint64_t block_ns_untrusted = load_relaxed(page()->block_ns_max);
     result.block_ns_max = block_ns_untrusted > kBlockNsLimit ? kBlockNsLimit : block_ns_untrusted;
     return result;
+}
+
+ConsumerCounts ControlPage::counts() const noexcept {
+    return {.spans_closed_early = load_relaxed(page()->spans_closed_early),
+            .ends_late = load_relaxed(page()->ends_late),
+            .spans_unstorable = load_relaxed(page()->spans_unstorable),
+            .segments_quarantined = load_relaxed(page()->segments_quarantined)};
+}
+
+void ControlPage::add_counts(const ConsumerCounts& more) noexcept {
+    const auto add = [](std::uint64_t& word, std::uint64_t count) {
+        // The one consumer of the directory is the only writer.
+        if (count != 0) store_relaxed(word, load_relaxed(word) + count);
+    };
+    add(page()->spans_closed_early, more.spans_closed_early);
+    add(page()->ends_late, more.ends_late);
+    add(page()->spans_unstorable, more.spans_unstorable);
+    add(page()->segments_quarantined, more.segments_quarantined);
 }
 
 void ControlPage::set_enabled(bool enabled) noexcept {

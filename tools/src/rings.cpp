@@ -99,6 +99,7 @@ Result<RingsView> look_at_rings(const std::string& directory, Pending pending) {
     // Missing until a consumer or a producer has been here: then nothing is enabled.
     if (const auto control = opened->map_control(Mapping::Access::kRead)) {
         view.enabled = control->enabled();
+        view.counts = control->counts();
     }
     const auto names = opened->segments();
     if (!names) return names.error();

@@ -12,6 +12,7 @@
 #include "spanring/abi/segment_layout.h"
 #include "spanring/base/ids.hpp"
 #include "spanring/base/result.hpp"
+#include "spanring/shm/directory.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::tools {
@@ -50,6 +51,7 @@ struct RingsView {
     bool exists{false};
     std::optional<std::int64_t> consumer_pid;  ///< -1: in another pid namespace
     bool enabled{false};                       ///< of the control page
+    shm::ConsumerCounts counts;                ///< as well
     std::uint64_t segment_bytes{0};
     std::vector<ProducerView> producers;
     std::vector<std::string> problems;  ///< segments that cannot be read, with the cause

@@ -98,6 +98,10 @@ std::string as_json(const Status& status) {
     json.field("pid", status.rings.consumer_pid)
         .field("running", status.rings.consumer_pid.has_value())
         .field("enabled", status.rings.enabled)
+        .field("spans_closed_early", status.rings.counts.spans_closed_early)
+        .field("ends_late", status.rings.counts.ends_late)
+        .field("spans_unstorable", status.rings.counts.spans_unstorable)
+        .field("segments_quarantined", status.rings.counts.segments_quarantined)
         .close_object();
     json.field("directory", status.rings.directory)
         .field("segment_bytes", status.rings.segment_bytes)
@@ -162,6 +166,22 @@ std::string reasons_line(const std::vector<ProducerView>& producers) {
     return out;
 }
 
+/// What the consumers had to do, as far as there is anything.
+std::string counts_lines(const shm::ConsumerCounts& counts, const Terminal& terminal) {
+    std::string out;
+    const auto line = [&](const char* name, std::uint64_t count, const char* what) {
+        if (count == 0) return;
+        out += fmt::format("{:<11}{} {}\n", name,
+                           terminal.paint(Style::kYellow, format_count(count)), what);
+    };
+    line("closed", counts.spans_closed_early,
+         "spans early, as unfinished: the oldest of too many open ones");
+    line("late", counts.ends_late, "ends of such spans, dropped");
+    line("unstorable", counts.spans_unstorable, "spans that could not be encoded, lost");
+    line("quarantine", counts.segments_quarantined, "rings that broke the rules, put aside");
+    return out;
+}
+
 std::string as_text(const Status& status) {
     const Terminal terminal = Terminal::of(1);
     std::string out = "consumer   " + consumer_line(status.rings, terminal) + "\n";
@@ -185,6 +205,7 @@ std::string as_text(const Status& status) {
                                 : " (live: " + reasons + ")") +
                "\n";
     }
+    out += counts_lines(status.rings.counts, terminal);
     if (!status.rings.producers.empty()) {
         out += "\n" + producers_table(status.rings.producers, terminal);
     } else {

@@ -45,6 +45,10 @@ static void print_spanring_control(FILE* out) {
     FIELD(spanring_control, page_bytes);
     FIELD(spanring_control, policy_allowed_mask);
     FIELD(spanring_control, block_ns_max);
+    FIELD(spanring_control, spans_closed_early);
+    FIELD(spanring_control, ends_late);
+    FIELD(spanring_control, spans_unstorable);
+    FIELD(spanring_control, segments_quarantined);
     FIELD(spanring_control, reserved_2);
     end(out, sizeof(spanring_control));
 }

@@ -135,6 +135,10 @@ public:
     /// Forgets everything, keeps the memory.
     void clear();
     [[nodiscard]] bool empty() const noexcept { return rows.empty(); }
+    /// What it holds beside the rows: details, text, resources. Not of a decoded batch.
+    [[nodiscard]] std::size_t content_bytes() const noexcept {
+        return details.size() + text_.size() + resource_bytes_;
+    }
 
 private:
     friend class BatchDecoder;  // fills the tables without looking for equal entries
@@ -150,6 +154,7 @@ private:
     std::vector<std::size_t> string_ends_;
     std::vector<StringId> string_slots_;  // open addressing, a power of two, 0: free
     std::vector<std::vector<std::byte>> resources_;
+    std::size_t resource_bytes_{0};
     std::vector<std::pair<StringId, StringId>> scopes_;
     std::vector<Instance> instances_;
     mutable std::vector<std::shared_ptr<const Attributes>> resource_cache_;  // by ResourceId

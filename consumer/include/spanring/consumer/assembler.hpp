@@ -41,6 +41,8 @@ struct AssemblerCounts {
     std::uint64_t spans_end_lost{0};
     std::uint64_t spans_unfinished{0};
     std::uint64_t spans_truncated{0};
+    std::uint64_t spans_closed_early{0};  ///< over a limit, stored as unfinished
+    std::uint64_t ends_late{0};           ///< of such spans: dropped
 };
 
 class Assembler {
@@ -92,6 +94,10 @@ public:
     [[nodiscard]] std::uint64_t next_sequence(std::uint32_t stream) const noexcept;
     [[nodiscard]] const AssemblerCounts& counts() const noexcept;
     [[nodiscard]] std::size_t open_spans() const noexcept;
+    /// About what a snapshot of all that is open takes.
+    [[nodiscard]] std::size_t held_bytes() const noexcept;
+    /// Closes the oldest open spans, as over a limit, until about `bytes` are held.
+    void shrink_to(std::size_t bytes, RowSink& sink);
 
 private:
     class Impl;

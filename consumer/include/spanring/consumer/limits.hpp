@@ -5,15 +5,23 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "spanring/store/frame.hpp"
+
 namespace spanring::consumer {
 
 struct Limits {
-    /// (breach) Open spans and contexts of one instance: 128 bytes each, so 128 MiB at most.
+    /// Spans of one instance that are open beside the stacks (asynchronous ones, and those that
+    /// were left above a context). A program that never ends them is honest: the oldest quarter is
+    /// then stored as unfinished, and counted (spans_closed_early). 128 bytes each, so 128 MiB at
+    /// most.
     std::size_t open_max{1u << 20};
+    /// (breach) Entries of all stacks of one instance: 128 bytes each.
+    std::size_t stack_entries_max{1u << 20};
     /// (breach) Entries of one stream's stack; far over any recursion that leaves room for frames.
     std::size_t stack_depth_max{1u << 16};
-    /// (breach) Details held for open spans of one instance.
-    std::size_t open_details_bytes_max{256u << 20};
+    /// Details held for open spans of one instance. Over it the oldest with details are closed as
+    /// above, down to three quarters.
+    std::size_t open_details_bytes_max{128u << 20};
     /// Details of one span; later ones are cut and the span says `truncated`.
     std::size_t span_details_bytes_max{1u << 20};
     /// Operations held back for one turn; over it they are applied at once, which only risks their
@@ -26,8 +34,21 @@ struct Limits {
     std::size_t turn_bytes_max{16u << 20};
 };
 
-/// Page bytes that all segments together give to one turn: bounds the memory of a frame.
+/// What an open span takes in a snapshot without its details: 24 bytes of foreign trace and parent,
+/// key, start, and names by number.
+inline constexpr std::size_t kOpenSpanBytes = 64;
+/// Held open by all segments together: a million spans with 64 MiB of details, say. Over it the
+/// largest holder's oldest are closed, as over the limits of one instance. It bounds a snapshot.
+inline constexpr std::size_t kOpenBytesMax = 128u << 20;
+
+/// Page bytes that all segments together give to one turn: bounds its length.
 inline constexpr std::size_t kTurnBytesMax = 64u << 20;
+/// Rows and details of one turn, and of all that are being encoded or committed, beyond which
+/// nothing more is drained: 16 bytes in a ring can inherit 4 KiB of tracestate.
+inline constexpr std::size_t kTurnRowBytesMax = 64u << 20;
+/// A frame whose turn failed goes into the next one, which is a snapshot: what is open, what was in
+/// flight, and one turn more, in which all that was open may have ended.
+static_assert(2 * kOpenBytesMax + 2 * kTurnRowBytesMax <= store::kFramePayloadMax);
 /// Turns that are being encoded or committed while the next is drained. More would only hide a slow
 /// disk behind memory.
 inline constexpr std::size_t kTurnsInFlightMax = 4;

@@ -1,6 +1,6 @@
-// Where finished rows of a turn go: batches of at most codec::kBatchSpansMax rows, shared by all
-// segments. And NameMap, one segment's translation of string numbers into those of the batch that
-// is being filled. Threads: the drain thread.
+// Where finished rows of a turn go: batches of at most codec::kBatchSpansMax rows and some MiB,
+// shared by all segments. And NameMap, one segment's translation of string numbers into those of
+// the batch that is being filled. Threads: the drain thread.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ namespace spanring::consumer {
 class RowSink {
 public:
     /// Returns a batch with room for one more row and, unless a single span is larger than that,
-    /// for its details.
+    /// for its details, names and resource.
     codec::Batch& batch() {
         if (!current_ || current_->rows.size() >= rows_max_ ||
-            current_->details.size() >= kDetailsBytesTarget) {
+            current_->content_bytes() >= kBatchBytesTarget) {
             start();
         }
         return *current_;
@@ -32,14 +32,33 @@ public:
     /// Gives a batch back for reuse.
     void recycle(std::unique_ptr<codec::Batch> batch);
     [[nodiscard]] std::uint64_t rows_total() const noexcept { return rows_total_; }
+    /// What stands in the batches that were not taken yet.
+    [[nodiscard]] std::size_t bytes() const noexcept {
+        return full_bytes_ + (current_ ? bytes_of(*current_) : 0);
+    }
+    [[nodiscard]] static std::size_t bytes_of(const codec::Batch& batch) noexcept {
+        return batch.content_bytes() + batch.rows.size() * sizeof(codec::Row);
+    }
+
+    /// A place in the rows, to go back to. Void once take() was called.
+    struct Mark {
+        std::size_t full{0};
+        std::size_t rows{0};  ///< of the batch behind the full ones
+    };
+    [[nodiscard]] Mark mark() const noexcept {
+        return {full_.size(), current_ ? current_->rows.size() : 0};
+    }
+    /// Forgets the rows behind the mark.
+    void rewind(const Mark& mark);
     /// Rows of one batch: kBatchSpansMax if not said. Open spans, which nobody queries, need fewer.
     void set_rows_max(std::size_t rows) noexcept { rows_max_ = rows; }
     void count_row() noexcept { ++rows_total_; }
 
 private:
-    /// Details of a batch beyond which a new one begins: the columns of 8,192 spans with some
-    /// attributes stay below, and 64 large spans do not make a frame that nobody can read.
-    static constexpr std::size_t kDetailsBytesTarget = 8u << 20;
+    /// Content of a batch beyond which a new one begins: 8,192 spans with some attributes stay
+    /// below, and the largest row (1 MiB of details, of names and of resource each) leaves it far
+    /// from codec::kBatchBytesMax.
+    static constexpr std::size_t kBatchBytesTarget = 8u << 20;
     static constexpr std::size_t kSpareMax = 16;
 
     void start();
@@ -47,6 +66,7 @@ private:
     std::size_t rows_max_{codec::kBatchSpansMax};
     std::unique_ptr<codec::Batch> current_;
     std::vector<std::unique_ptr<codec::Batch>> full_;
+    std::size_t full_bytes_{0};
     std::vector<std::unique_ptr<codec::Batch>> spare_;
     std::uint64_t epoch_{0};
     std::uint64_t rows_total_{0};

@@ -51,7 +51,13 @@ typedef struct spanring_control {
     uint32_t page_bytes;
     uint32_t policy_allowed_mask; /* 1 << policy; drop is always allowed */
     uint64_t block_ns_max;
-    uint8_t reserved_2[96];
+
+    /* What the consumers of this directory had to do, counted since it was made; for people. */
+    uint64_t spans_closed_early; /* open too long among too many: stored as unfinished */
+    uint64_t ends_late;          /* of such spans: dropped */
+    uint64_t spans_unstorable;   /* rows that could not be encoded: lost */
+    uint64_t segments_quarantined;
+    uint8_t reserved_2[64];
 } spanring_control;
 
 SPANRING_ABI_STRUCT(spanring_control, 384, 8);
@@ -70,7 +76,11 @@ SPANRING_ABI_FIELD(spanring_control, directory_bytes_max, 264);
 SPANRING_ABI_FIELD(spanring_control, page_bytes, 272);
 SPANRING_ABI_FIELD(spanring_control, policy_allowed_mask, 276);
 SPANRING_ABI_FIELD(spanring_control, block_ns_max, 280);
-SPANRING_ABI_FIELD(spanring_control, reserved_2, 288);
+SPANRING_ABI_FIELD(spanring_control, spans_closed_early, 288);
+SPANRING_ABI_FIELD(spanring_control, ends_late, 296);
+SPANRING_ABI_FIELD(spanring_control, spans_unstorable, 304);
+SPANRING_ABI_FIELD(spanring_control, segments_quarantined, 312);
+SPANRING_ABI_FIELD(spanring_control, reserved_2, 320);
 
 typedef struct spanring_doorbell {
     uint64_t magic;

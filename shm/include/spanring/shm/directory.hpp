@@ -49,6 +49,14 @@ struct ControlSettings {
     std::uint64_t block_ns_max{0};
 };
 
+/// What the consumers of a directory had to do, counted since it was made; for people.
+struct ConsumerCounts {
+    std::uint64_t spans_closed_early{0};  ///< the oldest of too many open ones, as unfinished
+    std::uint64_t ends_late{0};           ///< of such spans: dropped
+    std::uint64_t spans_unstorable{0};    ///< could not be encoded: lost
+    std::uint64_t segments_quarantined{0};
+};
+
 /// The control page as mapped here. Producers map it for reading; the setters need kReadWrite.
 class ControlPage {
 public:
@@ -64,12 +72,14 @@ public:
     [[nodiscard]] Key128 boot_id() const noexcept;
     /// What the consumer has set, clamped to what is possible: a producer trusts no word of it.
     [[nodiscard]] ControlSettings settings() const noexcept;
+    [[nodiscard]] ConsumerCounts counts() const noexcept;
 
     // ---- consumer ----
     void set_enabled(bool enabled) noexcept;
     void set_waiting(bool waiting) noexcept;
     /// Writes the settings and bumps the configuration epoch.
     void set_settings(const ControlSettings& settings) noexcept;
+    void add_counts(const ConsumerCounts& more) noexcept;
 
     /// Hands the mapping over to who keeps it for the life of the process.
     [[nodiscard]] spanring_control* release() noexcept {
