@@ -7,6 +7,9 @@
 namespace spanring::codec {
 namespace {
 
+/// Rows with a value in the column of durations.
+constexpr std::uint32_t kInDurations = RowFlag::kHasDuration | RowFlag::kStartOffset;
+
 using Words = std::vector<std::uint64_t>;
 
 // Calls `first(i)` for the first row of each trace that has a start, and `other(i, before)` for
@@ -68,7 +71,7 @@ void put_durations(Buffer& out, const StoredRows& in) {
     Words by_shape;
     for (const std::uint32_t i : in.by_shape) {
         const Row& row = *in.rows[i];
-        if (!has_flag(row, RowFlag::kHasDuration)) continue;
+        if (!has_flag(row, kInDurations)) continue;
         by_shape.push_back(static_cast<std::uint64_t>(row.duration_ns));
     }
     put_packed(out, by_shape);
@@ -109,13 +112,13 @@ bool get_starts(ByteReader& in, LoadedRows* out) {
 bool get_durations(ByteReader& in, LoadedRows* out) {
     const auto count = static_cast<std::size_t>(
         std::count_if(out->rows.begin(), out->rows.end(),
-                      [](const Row& row) { return has_flag(row, RowFlag::kHasDuration); }));
+                      [](const Row& row) { return has_flag(row, kInDurations); }));
     Words durations;
     if (!get_integers(in, count, &durations)) return false;
     std::size_t at = 0;
     for (const std::uint32_t i : out->by_shape) {
         Row& row = out->rows[i];
-        if (!has_flag(row, RowFlag::kHasDuration)) continue;
+        if (!has_flag(row, kInDurations)) continue;
         row.duration_ns = static_cast<std::int64_t>(durations[at++]);
     }
     return in.finished();

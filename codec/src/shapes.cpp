@@ -8,7 +8,7 @@
 namespace spanring::codec {
 namespace {
 
-constexpr std::uint32_t kRowFlags = (RowFlag::kPendingEnd << 1) - 1;
+constexpr std::uint32_t kRowFlags = (RowFlag::kStartOffset << 1) - 1;
 constexpr std::uint32_t kNativeFlags =
     RowFlag::kNativeTrace | RowFlag::kNativeSpan | RowFlag::kNativeParent;
 

@@ -51,7 +51,8 @@ Open Assembler::Impl::open_of_row(const codec::Batch& batch, const codec::Row& r
                   .w3c_flags = row.trace_flags};
     open.w3c_flags = row.trace_flags;
     open.start_ns = row.start_ns;
-    open.start_mono_ns = row.start_ns - clock_.real_offset_ns();
+    const bool told = (row.flags & RowFlag::kStartOffset) != 0;
+    open.start_mono_ns = row.start_ns - (told ? row.duration_ns : clock_.real_offset_ns());
     open.kind = row.kind;
     open.status = row.status;
     open.flags |= Open::kExported;

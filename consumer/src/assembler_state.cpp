@@ -121,10 +121,12 @@ void Assembler::Impl::write_stream(const Stream& stream, std::vector<std::byte>&
 bool Assembler::Impl::export_one(Open& open, bool whole, RowSink& sink) {
     const bool append = !whole && open.has(Open::kExported) && !open.has(Open::kRewritten) &&
                         open.name != SPANRING_ID_INLINE && open.scope_name != SPANRING_ID_INLINE;
-    std::uint32_t flags = append ? RowFlag::kAppend : 0u;
+    // The duration will be that of the monotonic clock, whatever the wall clock does meanwhile.
+    const std::int64_t offset = open.start_ns - open.start_mono_ns;
+    std::uint32_t flags = RowFlag::kStartOffset | (append ? RowFlag::kAppend : 0u);
     if (open.has(Open::kPendingEnd)) flags |= RowFlag::kPendingEnd;
     const std::size_t from = append ? open.exported_bytes : 0;
-    const bool good = emit(open, 0, flags, sink, open_names_, from);
+    const bool good = emit(open, offset, flags, sink, open_names_, from);
     open.flags = (open.flags | Open::kExported) & ~(Open::kDirty | Open::kRewritten);
     open.exported_bytes =
         open.details == kNoDetails ? 0 : static_cast<std::uint32_t>(pool_[open.details].size());

@@ -248,7 +248,7 @@ TEST(Batch, encode_refuses_what_a_reader_would) {
     for (const Batch& bad :
          {with([](Row& r) { r.name = 1000; }), with([](Row& r) { r.resource = 9; }),
           with([](Row& r) { r.scope = 9; }), with([](Row& r) { r.instance = 1; }),
-          with([](Row& r) { r.flags |= 1u << 11; }),
+          with([](Row& r) { r.flags |= 1u << 12; }),
           with([](Row& r) { r.flags |= RowFlag::kNativeSpan; }), with([](Row& r) { r.kind = 6; }),
           with([](Row& r) { r.status = 3; }), with([](Row& r) { r.details_offset = 1 << 20; }),
           with([](Row& r) { r.details_bytes -= 8; })}) {

@@ -123,6 +123,32 @@ TEST(Recovery, held_back_operations_survive) {
     EXPECT_EQ(spans[0].attributes.size(), 1u);
 }
 
+TEST(Recovery, a_stepped_wall_clock_changes_no_duration) {
+    for (const std::int64_t step : {-3'600'000'000'000, 3'600'000'000'000}) {
+        Rig rig;
+        const auto n = rig.strings.add("n");
+        RecordWriter w;
+        w.page(0, 1).begin(n, 100).begin_async(n, 200);
+        w.end_for(SpanKey::of(0, 2), 1200).end(1, 1300);
+        const auto& page = w.pages()[0];
+        ASSERT_TRUE(rig.feed_part(page, 0, page.ends[1]));
+        rig.carry_over();
+        rig.clock = TickClock(SPANRING_CLOCK_MONOTONIC, [step] {
+            return ClockReading{1'000'000, 1'000'000, 1'000'000 + kRealOffset + step};
+        });
+        rig.restart();
+        ASSERT_TRUE(rig.feed_part(page, page.ends[1], page.bytes.size()));
+        rig.settle();
+        const auto spans = rig.spans();
+        ASSERT_EQ(spans.size(), 2u);
+        for (const auto& span : spans) {
+            const bool outer = *span.start_ns == kRealOffset + 100;
+            EXPECT_EQ(*span.start_ns, kRealOffset + (outer ? 100 : 200));
+            EXPECT_EQ(*span.duration_ns, outer ? 1200 : 1000);
+        }
+    }
+}
+
 TEST(Recovery, a_changed_open_span_is_exported_with_what_is_new_only) {
     Rig rig;
     const auto n = rig.strings.add("n");

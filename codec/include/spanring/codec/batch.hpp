@@ -50,7 +50,9 @@ struct RowFlag {
         kAppend = 1u << 9,  ///< carry-over only: details are to be appended to what earlier frames
                             ///< said of this open span
         kPendingEnd =
-            1u << 10  ///< carry-over only: has ended, details from other threads may still come
+            1u << 10,  ///< carry-over only: has ended, details from other threads may still come
+        kStartOffset = 1u << 11  ///< carry-over only: `duration_ns` is the start's distance from
+                                 ///< the monotonic clock's, by which the duration will be measured
     };
 };
 
