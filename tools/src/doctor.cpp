@@ -89,6 +89,20 @@ void check_segments(const RingsView& rings, Findings* findings) {
         findings->fail("segment", problem,
                        "program and consumer must be of versions that understand each other");
     }
+    if (rings.quarantined_files != 0) {
+        findings->warn("quarantine",
+                       fmt::format("{} rings were put aside, {}", rings.quarantined_files,
+                                   format_bytes(rings.quarantined_bytes)),
+                       "the consumer's log says why; look with `spanring inspect`, then remove the "
+                       "*.quarantined files");
+    }
+    if (rings.counts.spans_closed_early != 0) {
+        findings->warn(
+            "open spans",
+            fmt::format("{} were stored as unfinished because too many were open",
+                        format_count(rings.counts.spans_closed_early)),
+            "a program does not end its asynchronous spans; the consumer's log names it");
+    }
     LossCounts lost;
     std::size_t alive = 0;
     for (const ProducerView& producer : rings.producers) {

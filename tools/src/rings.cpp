@@ -111,6 +111,10 @@ Result<RingsView> look_at_rings(const std::string& directory, Pending pending) {
             view.problems.push_back(producer.error().message);
         }
     }
+    if (const auto aside = opened->quarantined()) {
+        view.quarantined_files = aside->size();
+        for (const auto& file : *aside) view.quarantined_bytes += file.bytes;
+    }
     if (const auto bytes = opened->segment_bytes()) view.segment_bytes = *bytes;
     return view;
 }

@@ -53,6 +53,8 @@ struct RingsView {
     bool enabled{false};                       ///< of the control page
     shm::ConsumerCounts counts;                ///< as well
     std::uint64_t segment_bytes{0};
+    std::uint64_t quarantined_files{0};
+    std::uint64_t quarantined_bytes{0};
     std::vector<ProducerView> producers;
     std::vector<std::string> problems;  ///< segments that cannot be read, with the cause
 };

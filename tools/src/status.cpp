@@ -105,6 +105,8 @@ std::string as_json(const Status& status) {
         .close_object();
     json.field("directory", status.rings.directory)
         .field("segment_bytes", status.rings.segment_bytes)
+        .field("quarantined_files", status.rings.quarantined_files)
+        .field("quarantined_bytes", status.rings.quarantined_bytes)
         .field("database", status.database)
         .field("database_bytes", status.database_bytes)
         .field("spans", status.stats ? status.stats->spans : 0)

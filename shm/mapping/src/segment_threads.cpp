@@ -139,7 +139,7 @@ Result<void> SegmentReader::unlink() {
 
 Result<void> SegmentReader::quarantine() {
     if (Result<void> same = check_name(); !same) return same;
-    const std::string name = impl_->file_name + ".quarantined";
+    const std::string name = impl_->file_name + kQuarantinedSuffix;
     if (os::rename_at(impl_->directory.get(), impl_->file_name.c_str(), impl_->directory.get(),
                       name.c_str()) != 0) {
         return os_error(errno, "cannot rename " + impl_->file_name);

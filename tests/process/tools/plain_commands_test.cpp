@@ -4,8 +4,11 @@
 #include <rapidjson/document.h>
 #include <sys/stat.h>
 
+#include <fstream>
+
 #include "cli_run.hpp"
 #include "made_database.hpp"
+#include "spanring/shm/directory.hpp"
 
 namespace spanring::tools {
 namespace {
@@ -84,6 +87,29 @@ TEST(Plain, status_of_nothing_is_a_valid_answer) {
     EXPECT_EQ(json["lost_total"].GetUint64(), 0u);
     EXPECT_EQ(json["directory"].GetString(), folder / "rings");
     EXPECT_THAT(run_spanring({"status"}, where).out, HasSubstr("not running"));
+}
+
+TEST(Plain, what_a_consumer_had_to_do_is_in_status_and_doctor) {
+    const Folder folder;
+    const Variables where{{"SPANRING_DIR", folder / "rings"}, {"SPANRING_DB", folder / "db"}};
+    auto directory = shm::RingDirectory::open(folder / "rings", shm::RingDirectory::Create::kYes);
+    ASSERT_TRUE(directory.ok());
+    auto control = directory->map_control(Mapping::Access::kReadWrite);
+    ASSERT_TRUE(control.ok());
+    control->add_counts({.spans_closed_early = 1, .ends_late = 2, .spans_unstorable = 3});
+    control->add_counts({.spans_closed_early = 10, .segments_quarantined = 4});
+    std::ofstream(folder / "rings/7-bad.seg.quarantined") << std::string(8192, 'x');
+    const auto json = parsed(run_spanring({"status", "--json"}, where));
+    EXPECT_EQ(json["consumer"]["spans_closed_early"].GetUint64(), 11u);
+    EXPECT_EQ(json["consumer"]["ends_late"].GetUint64(), 2u);
+    EXPECT_EQ(json["consumer"]["spans_unstorable"].GetUint64(), 3u);
+    EXPECT_EQ(json["consumer"]["segments_quarantined"].GetUint64(), 4u);
+    EXPECT_EQ(json["quarantined_files"].GetUint64(), 1u);
+    EXPECT_GE(json["quarantined_bytes"].GetUint64(), 8192u);
+    EXPECT_THAT(run_spanring({"status"}, where).out, HasSubstr("11 spans early"));
+    const std::string doctor = run_spanring({"doctor"}, where).out;
+    EXPECT_THAT(doctor, HasSubstr("1 rings were put aside"));
+    EXPECT_THAT(doctor, HasSubstr("11 were stored as unfinished"));
 }
 
 TEST(Plain, status_check_exits_1_on_recorded_losses) {

@@ -227,6 +227,41 @@ TEST_F(DirectoryTest, segments_are_listed_and_their_memory_is_summed) {
     EXPECT_EQ(*directory.segment_bytes(), 12288U) << "a hole takes no memory";
 }
 
+TEST_F(DirectoryTest, quarantined_files_are_kept_up_to_a_limit_those_of_the_living_longest) {
+    const RingDirectory directory = scratch.open();
+    int told[2];
+    ASSERT_EQ(::pipe(told), 0);
+    std::ofstream(in("00.seg.quarantined")) << "x";
+    const pid_t maker = ::fork();
+    if (maker == 0) {
+        const int fd = ::open(in("00.seg.quarantined").c_str(), O_RDWR);
+        const char done = os::lock_record(fd) == 0 ? 'y' : 'n';
+        if (::write(told[1], &done, 1) != 1) ::_exit(1);
+        for (;;) ::pause();
+    }
+    char locked = 'n';
+    ASSERT_EQ(::read(told[0], &locked, 1), 1);
+    ASSERT_EQ(locked, 'y');
+    for (std::size_t i = 1; i <= kQuarantinedFilesMax + 1; ++i) {
+        const std::string number = (i < 10 ? "0" : "") + std::to_string(i);
+        std::ofstream(in(number + ".seg.quarantined")) << "x";
+    }
+    std::ofstream(in("1-a.seg")) << "x";
+    EXPECT_EQ(directory.limit_quarantined(), 2U);
+    const auto left = directory.quarantined();
+    ASSERT_TRUE(left);
+    ASSERT_EQ(left->size(), kQuarantinedFilesMax);
+    EXPECT_EQ(left->front().name, "00.seg.quarantined") << "older, but its maker lives";
+    EXPECT_TRUE(left->front().maker_lives);
+    EXPECT_EQ((*left)[1].name, "03.seg.quarantined");
+    EXPECT_FALSE((*left)[1].maker_lives);
+    EXPECT_EQ(directory.limit_quarantined(), 0U);
+    EXPECT_THAT(*directory.segments(), ElementsAre("1-a.seg"));
+    ::kill(maker, SIGKILL);
+    ::waitpid(maker, nullptr, 0);
+    for (const int end : told) ::close(end);
+}
+
 TEST_F(DirectoryTest, memory_may_be_reserved_below_the_cap_or_while_a_consumer_runs) {
     const RingDirectory directory = scratch.open();
     std::ofstream(in("1-a.seg")) << std::string(8192, 'x');

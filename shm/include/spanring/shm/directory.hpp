@@ -24,6 +24,12 @@ namespace spanring::shm {
 /// if the control page names no other: 16 processes with full rings of the default size.
 inline constexpr std::uint64_t kDirectoryBytesMaxDefault = std::uint64_t{256} << 20;
 
+/// Segments that broke the rules are kept for a look: a few are enough to see what is wrong, and
+/// they lie in memory.
+inline constexpr char kQuarantinedSuffix[] = ".quarantined";
+inline constexpr std::size_t kQuarantinedFilesMax = 16;
+inline constexpr std::uint64_t kQuarantinedBytesMax = std::uint64_t{64} << 20;
+
 /// Which file a descriptor was opened as. An application that closes all descriptors, and then
 /// opens its own, must not find us in them. All-zero: not known, every descriptor is taken for
 /// ours.
@@ -93,6 +99,14 @@ private:
     Mapping mapping_;
 };
 
+/// A segment that was put aside.
+struct QuarantinedFile {
+    std::string name;
+    std::uint64_t bytes{0};  ///< of memory
+    std::int64_t put_aside_s{0};
+    bool maker_lives{false};
+};
+
 /// Held by the one consumer of a directory for its life; released by destruction or death.
 class ConsumerLock {
 public:
@@ -144,6 +158,11 @@ public:
     [[nodiscard]] bool may_reserve(std::uint64_t more, std::uint64_t cap) const noexcept;
     /// File names of all segments, sorted.
     [[nodiscard]] Result<std::vector<std::string>> segments() const;
+    /// What was put aside, oldest first.
+    [[nodiscard]] Result<std::vector<QuarantinedFile>> quarantined() const;
+    /// Removes the oldest of it beyond kQuarantinedFilesMax and kQuarantinedBytesMax. Returns how
+    /// many. For the consumer.
+    std::size_t limit_quarantined() const;
     /// Removes half-made files of producers that died while they made them. For the consumer.
     void remove_leftovers() const noexcept;
 
