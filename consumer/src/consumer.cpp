@@ -75,13 +75,8 @@ Result<void> Consumer::open() {
     // Nobody queries the open spans of a frame, so they need not be cut to a query's measure.
     open_rows_.set_rows_max(codec::kBatchSpansLimit);
     directory_->remove_leftovers();
+    limit_quarantined();
     scan();
-    gone_ = recovered_->finish_rest(rows_);
-    recovered_.reset();
-    if (!gone_.empty()) {
-        log_.info(std::to_string(gone_.size()) +
-                  " processes of the last run are gone with their rings");
-    }
     control_.set_waiting(false);
     control_.set_settings(config_.rings);
     control_.set_enabled(true);

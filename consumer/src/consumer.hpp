@@ -54,6 +54,7 @@ private:
 
     // consumer_segments.cpp
     void scan();
+    void settle_recovered(const std::vector<std::string>& files);
     void attach(const std::string& file);
     void refuse(const std::string& file, const Error& error);
     void remove_ended(shm::SegmentReader& reader);
@@ -63,8 +64,10 @@ private:
     void drain_all();
     void hold_less();
     void note_closed_early(Segment& segment);
+    std::size_t drain_one(Segment& segment);
     void quarantine(Segment& segment, const Error& error);
-    void close_if_done(Segment& segment, const Segment::Drained& drained);
+    void limit_quarantined();
+    void close_if_done(Segment& segment, const Segment::Drained& drained, bool last_look);
     void segment_gone(Segment& segment);
     void housekeeping(SteadyTime now);
 
@@ -89,7 +92,8 @@ private:
     shm::ControlPage control_;
     Mapping doorbell_;
     std::unique_ptr<store::Writer> writer_;
-    std::unique_ptr<Recovered> recovered_;
+    std::unique_ptr<Recovered>
+        recovered_;  ///< null when every part has found its segment, or ended
     std::unique_ptr<Watcher> watcher_;
     Clocks clocks_;
     RowSink rows_;
@@ -100,6 +104,7 @@ private:
     bool scan_again_{false};      ///< a file could not be attached for want of something
     std::set<InstanceId> ended_;  ///< stored to their end, but their file may be there still
     std::uint64_t next_segment_{1};
+    std::uint64_t drain_first_{0};  ///< whose turn it is to be drained first
 
     std::vector<store::InstanceDelta> gone_;      ///< instances whose rings were gone at the start
     std::vector<std::unique_ptr<Turn>> carried_;  ///< came back uncommitted
@@ -115,7 +120,6 @@ private:
 
     std::uint64_t spans_stored_{0};
     std::uint64_t frames_{0};
-    std::uint64_t quarantined_{0};
 
     std::unique_ptr<Pipeline> pipeline_;  ///< last: it uses the writer until it is gone
 };

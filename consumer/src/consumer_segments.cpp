@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "consumer.hpp"
+#include "in_turn.hpp"
 #include "spanring/base/os.hpp"
 
 namespace spanring::consumer {
@@ -11,6 +12,11 @@ using std::chrono::milliseconds;
 
 /// Losses and idle threads' pages are looked at this often while data flows.
 constexpr milliseconds kHousekeeping{100};
+
+/// A segment's file bears its instance's id ("PID-ID.seg").
+std::string file_ending(const InstanceId& id) {
+    return "-" + to_hex(TraceId{id.bytes}) + SPANRING_SEGMENT_SUFFIX;
+}
 
 std::string name_of(const Segment& segment) {
     const auto& identity = segment.identity();
@@ -24,6 +30,7 @@ void Consumer::scan() {
     if (!files) {
         log_.warn_sometimes("scan",
                             "cannot list " + directory_->path() + ": " + files.error().message);
+        scan_again_ = true;
         return;
     }
     scan_again_ = false;
@@ -33,10 +40,32 @@ void Consumer::scan() {
         if (segments_.size() >= kSegmentsMax) {
             log_.warn_sometimes("segments", "more than " + std::to_string(kSegmentsMax) +
                                                 " processes: " + file + " must wait");
-            return;
+            scan_again_ = true;
+            break;
         }
         attach(file);
     }
+    if (recovered_) settle_recovered(*files);
+    scan_again_ = scan_again_ || recovered_ != nullptr;
+}
+
+// What the last consumer left of rings that are gone has ended. What it left of a ring that is
+// there and could not be attached (no descriptor was free, say) waits for the next scan.
+void Consumer::settle_recovered(const std::vector<std::string>& files) {
+    std::set<std::string> waiting;
+    for (const std::string& file : files) {
+        if (!attached_files_.contains(file) && !refused_files_.contains(file)) {
+            waiting.insert(file.substr(std::min(file.find('-'), file.size())));
+        }
+    }
+    auto gone = recovered_->finish_rest(
+        rows_, [&](const InstanceId& id) { return waiting.contains(file_ending(id)); });
+    if (!gone.empty()) {
+        log_.info(std::to_string(gone.size()) +
+                  " processes of the last run are gone with their rings");
+    }
+    std::move(gone.begin(), gone.end(), std::back_inserter(gone_));
+    if (recovered_->empty()) recovered_.reset();
 }
 
 void Consumer::attach(const std::string& file) {
@@ -98,12 +127,11 @@ void Consumer::remove_ended(shm::SegmentReader& reader) {
     log_.info("removed " + file + ", which the last consumer had stored to its end");
 }
 
-// A segment's file bears its instance's id ("PID-ID.seg").
 void Consumer::forget_removed(const std::vector<std::string>& files) {
     std::erase_if(ended_, [&files](const InstanceId& id) {
-        const std::string name = "-" + to_hex(TraceId{id.bytes}) + SPANRING_SEGMENT_SUFFIX;
+        const std::string ending = file_ending(id);
         return std::none_of(files.begin(), files.end(),
-                            [&](const std::string& file) { return file.ends_with(name); });
+                            [&](const std::string& file) { return file.ends_with(ending); });
     });
 }
 
@@ -116,12 +144,13 @@ void Consumer::refuse(const std::string& file, const Error& error) {
     }
     refused_files_.insert(file);
     if (error.code == ErrorCode::kCorrupt) {
-        ++quarantined_;
-        const std::string aside = file + ".quarantined";
+        control_.add_counts({.segments_quarantined = 1});
+        const std::string aside = file + shm::kQuarantinedSuffix;
         const int renamed =
             os::rename_at(directory_->fd(), file.c_str(), directory_->fd(), aside.c_str());
         log_.error("quarantined " + file + (renamed == 0 ? "" : " (which cannot be renamed)") +
                    ": " + error.message);
+        limit_quarantined();
     } else {
         log_.error("cannot serve " + file + ": " + error.message);
     }
@@ -143,27 +172,35 @@ void Consumer::drain_all() {
     anything_ = false;
     is_complete_ = true;
     std::size_t bytes = 0;
-    for (auto& [number, segment] : segments_) {
-        if (segment->life == Segment::Life::kEnded) continue;
+    in_turn(segments_, &drain_first_, [&](const std::unique_ptr<Segment>& segment) {
+        if (segment->life == Segment::Life::kEnded) return true;
         if (bytes >= kTurnBytesMax || rows_.bytes() >= kTurnRowBytesMax) {
             is_complete_ = false;
-            continue;
+            return false;
         }
-        auto drained = segment->drain(rows_, limits_.turn_bytes_max);
-        if (!drained) {
-            quarantine(*segment, drained.error());
-            continue;
-        }
-        bytes += drained->bytes;
-        if (drained->bytes != 0) anything_ = true;
-        if (auto ended = segment->assembler().end_turn(drained->complete, rows_); !ended) {
-            quarantine(*segment, ended.error());
-            continue;
-        }
-        if (!drained->complete || segment->assembler().has_deferred()) is_complete_ = false;
-        close_if_done(*segment, *drained);
-    }
+        bytes += drain_one(*segment);
+        return true;
+    });
     hold_less();
+}
+
+// Returns the bytes that were read.
+std::size_t Consumer::drain_one(Segment& segment) {
+    // Before the drain: what it finds is then all that there will ever be.
+    const bool last_look = segment.life == Segment::Life::kDead && segment.stands_still();
+    auto drained = segment.drain(rows_, limits_.turn_bytes_max);
+    if (!drained) {
+        quarantine(segment, drained.error());
+        return 0;
+    }
+    if (drained->bytes != 0) anything_ = true;
+    if (auto ended = segment.assembler().end_turn(drained->complete, rows_); !ended) {
+        quarantine(segment, ended.error());
+        return drained->bytes;
+    }
+    if (!drained->complete || segment.assembler().has_deferred()) is_complete_ = false;
+    close_if_done(segment, *drained, last_look);
+    return drained->bytes;
 }
 
 // Each instance keeps to its own limits; a snapshot holds what is open of all of them.
@@ -204,9 +241,10 @@ void Consumer::note_closed_early(Segment& segment) {
             " so far); does it end its asynchronous spans?");
 }
 
-void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained) {
+void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained, bool last_look) {
     if (segment.life != Segment::Life::kDead) return;
     is_complete_ = false;
+    if (!last_look) return;
     // Committed up to the last byte first, and then, in a frame of its own, that it has ended: if
     // this consumer dies between the two, the next finds nothing left to read.
     if (drained.bytes != 0 || !drained.complete || segment.turns_in_flight != 0 ||
@@ -220,7 +258,7 @@ void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained) 
 
 void Consumer::quarantine(Segment& segment, const Error& error) {
     if (segment.life == Segment::Life::kEnded) return;
-    ++quarantined_;
+    control_.add_counts({.segments_quarantined = 1});
     segment.quarantined = true;
     segment.quarantine_reason = error.message;
     segment.life = Segment::Life::kEnded;
@@ -229,6 +267,12 @@ void Consumer::quarantine(Segment& segment, const Error& error) {
     is_complete_ = false;
     log_.error("quarantined " + name_of(segment) + ", " + segment.reader().file_name() + ": " +
                error.message);
+}
+
+void Consumer::limit_quarantined() {
+    if (const std::size_t removed = directory_->limit_quarantined(); removed != 0) {
+        log_.info("removed " + std::to_string(removed) + " of the oldest quarantined files");
+    }
 }
 
 void Consumer::segment_gone(Segment& segment) {
@@ -241,6 +285,7 @@ void Consumer::segment_gone(Segment& segment) {
             ended_.insert(segment.identity().instance);
             log_.error(file + " cannot be renamed: " + moved.error().message);
         }
+        limit_quarantined();
     } else if (auto removed = segment.reader().unlink(); !removed) {
         refused_files_.insert(file);
         ended_.insert(segment.identity().instance);

@@ -53,14 +53,16 @@ void Consumer::commit_turn() {
 
 std::unique_ptr<Turn> Consumer::build(bool whole) {
     auto turn = std::make_unique<Turn>();
+    deferred_.clear();
+    // Before the streams, whose export forgets what has changed, and before the rows are taken: a
+    // segment that is found bad ends in this frame, together with its last rows.
+    bool content = add_open_spans(whole, *turn);
     turn->batches = rows_.take();
     summarise(*turn);
-    deferred_.clear();
-    // Before the streams, whose export forgets what has changed.
-    bool content = add_open_spans(whole, *turn);
     for (auto& [number, segment] : segments_) {
         content = add_segment(*segment, whole, *turn) || content;
     }
+    if (whole && recovered_) recovered_->export_rest(turn->frame.instances, deferred_);
     content = content || !turn->batches.empty() || !gone_.empty() || !carried_.empty();
     std::move(gone_.begin(), gone_.end(), std::back_inserter(turn->frame.instances));
     gone_.clear();
@@ -88,9 +90,14 @@ std::unique_ptr<Turn> Consumer::build(bool whole) {
 bool Consumer::add_open_spans(bool whole, Turn& turn) {
     for (auto& [number, segment] : segments_) {
         if (segment->life == Segment::Life::kEnded) continue;
+        const RowSink::Mark before = open_rows_.mark();
         auto exported = segment->assembler().export_open(whole, open_rows_);
-        if (!exported) quarantine(*segment, exported.error());
+        if (exported) continue;
+        // What was open is finished now: it must not stand here too.
+        open_rows_.rewind(before);
+        quarantine(*segment, exported.error());
     }
+    if (whole && recovered_) recovered_->export_open(open_rows_);
     turn.open_spans = open_rows_.take();
     return !turn.open_spans.empty();
 }
@@ -98,10 +105,8 @@ bool Consumer::add_open_spans(bool whole, Turn& turn) {
 // Returns whether the frame says something of the segment that the last one did not.
 bool Consumer::add_segment(Segment& segment, bool whole, Turn& turn) {
     const bool ended = segment.life == Segment::Life::kEnded;
-    if (ended && segment.turns_in_flight != 0) {
-        // What it had in flight comes first: positions of an ended instance would not be kept.
-        return false;
-    }
+    if (segment.end_said) return false;  // in a turn that is on its way, or was carried over
+    segment.end_said = ended;
     store::InstanceDelta delta;
     bool changed = segment.fill_delta(whole, delta);
     if (ended) {

@@ -45,22 +45,48 @@ Recovered::Part Recovered::take(const InstanceId& id) {
     return part;
 }
 
-std::vector<store::InstanceDelta> Recovered::finish_rest(RowSink& sink) {
+std::unique_ptr<Assembler> Recovered::assembler_of(const InstanceId& id, const Part& part,
+                                                   const TickClock& clock,
+                                                   StringSource& strings) const {
+    codec::Instance instance{.id = id};
+    if (!part.rows.empty()) instance = open_.instance(open_.rows[part.rows.front()].instance);
+    auto assembler = std::make_unique<Assembler>(instance, clock, strings);
+    // The resource stands in the rows, which an assembler does not read back.
+    if (!part.rows.empty()) {
+        const auto resource = open_.resource(open_.rows[part.rows.front()].resource);
+        assembler->set_resource(with_inline_names(resource));
+    }
+    if (!assembler->restore(part.delta.streams, open_, part.rows, part.deferred)) return nullptr;
+    return assembler;
+}
+
+void Recovered::export_open(RowSink& open_sink) {
+    NoStrings strings;
+    TickClock clock(SPANRING_CLOCK_MONOTONIC, system_clock_source(SPANRING_CLOCK_MONOTONIC));
+    for (const auto& [id, part] : parts_) {
+        if (part.rows.empty()) continue;
+        const auto assembler = assembler_of(id, part, clock, strings);
+        const RowSink::Mark before = open_sink.mark();
+        if (assembler && !assembler->export_open(true, open_sink)) open_sink.rewind(before);
+    }
+}
+
+void Recovered::export_rest(std::vector<store::InstanceDelta>& instances,
+                            std::vector<std::byte>& deferred) const {
+    for (const auto& [id, part] : parts_) {
+        instances.push_back(part.delta);
+        append_deferred(id, part.deferred, deferred);
+    }
+}
+
+std::vector<store::InstanceDelta> Recovered::finish_rest(
+    RowSink& sink, const std::function<bool(const InstanceId&)>& waits) {
     std::vector<store::InstanceDelta> deltas;
     NoStrings strings;
     TickClock clock(SPANRING_CLOCK_MONOTONIC, system_clock_source(SPANRING_CLOCK_MONOTONIC));
-    for (auto& [id, part] : parts_) {
-        codec::Instance instance{.id = id};
-        if (!part.rows.empty()) instance = open_.instance(open_.rows[part.rows.front()].instance);
-        Assembler assembler(instance, clock, strings);
-        // The resource stands in the rows, which an assembler does not read back.
-        if (!part.rows.empty()) {
-            const auto resource = open_.resource(open_.rows[part.rows.front()].resource);
-            assembler.set_resource(with_inline_names(resource));
-        }
-        if (assembler.restore(part.delta.streams, open_, part.rows, part.deferred)) {
-            assembler.close(sink);
-        }
+    for (const auto& [id, part] : parts_) {
+        if (waits(id)) continue;
+        if (const auto assembler = assembler_of(id, part, clock, strings)) assembler->close(sink);
         store::InstanceDelta ended;
         ended.id = id;
         ended.pid = part.delta.pid;
@@ -68,7 +94,7 @@ std::vector<store::InstanceDelta> Recovered::finish_rest(RowSink& sink) {
         ended.ended = true;
         deltas.push_back(std::move(ended));
     }
-    parts_.clear();
+    for (const auto& ended : deltas) parts_.erase(ended.id);
     return deltas;
 }
 

@@ -1,9 +1,12 @@
 // Recovered: what the last consumer left, taken apart by instance, so that each segment gets its
-// part when it is attached. What no segment asks for belongs to rings that are gone. Threads: one.
+// part when it is attached. What no segment asks for belongs to rings that are gone, or that cannot
+// be attached yet. Threads: one.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -28,11 +31,22 @@ public:
     [[nodiscard]] const codec::Batch& open() const noexcept { return open_; }
     [[nodiscard]] bool empty() const noexcept { return parts_.empty(); }
 
-    /// Finishes what no segment asked for: its open spans become unfinished ones in `sink`, its
-    /// instance is said to have ended. Returns the deltas for the frame.
-    [[nodiscard]] std::vector<store::InstanceDelta> finish_rest(RowSink& sink);
+    /// Finishes what no segment asked for and none `waits` for: its open spans become unfinished
+    /// ones in `sink`, its instance is said to have ended. Returns the deltas for the frame.
+    [[nodiscard]] std::vector<store::InstanceDelta> finish_rest(
+        RowSink& sink, const std::function<bool(const InstanceId&)>& waits);
+
+    /// What a snapshot must say of those whose segments could not be attached yet.
+    void export_open(RowSink& open_sink);
+    void export_rest(std::vector<store::InstanceDelta>& instances,
+                     std::vector<std::byte>& deferred) const;
 
 private:
+    /// Returns an assembler that knows the part; null if that cannot be read. It borrows `clock`
+    /// and `strings`.
+    [[nodiscard]] std::unique_ptr<Assembler> assembler_of(const InstanceId& id, const Part& part,
+                                                          const TickClock& clock,
+                                                          StringSource& strings) const;
     [[nodiscard]] std::vector<std::byte> with_inline_names(
         std::span<const std::byte> records) const;
 

@@ -236,6 +236,34 @@ Result<Segment::Drained> Segment::drain(RowSink& sink, std::size_t budget) {
     return drained;
 }
 
+// DESIGN, "Life cycle". The header's `revoked` alone is read at the next slow path, which may be
+// many tracepoints away: with that of the slots, and the barrier, each thread either sees it at its
+// next tracepoint, or is seen here inside the one that it had begun before.
+bool Segment::stands_still() {
+    using std::chrono::steady_clock;
+    if (stands_still_) return true;
+    if (revoked_at_ == steady_clock::time_point{}) revoked_at_ = steady_clock::now();
+    (void)reader_.revoke();
+    const auto slots = reader_.slots_declared();
+    for (std::uint32_t stream = 0; slots && stream < *slots; ++stream) {
+        (void)reader_.revoke_slot(stream);
+    }
+    const bool seen_by_all = reader_.take_barrier();
+    stands_still_ =
+        (seen_by_all && !anybody_inside()) || steady_clock::now() - revoked_at_ >= kInsideMax;
+    return stands_still_;
+}
+
+bool Segment::anybody_inside() const {
+    const auto slots = reader_.slots_declared();
+    for (std::uint32_t stream = 0; slots && stream < *slots; ++stream) {
+        const auto slot = reader_.slot(stream);
+        if (!slot) return false;  // the drain will say what is wrong
+        if (slot->state == SPANRING_SLOT_USED && slot->nesting != 0) return true;
+    }
+    return false;
+}
+
 bool Segment::has_news() {
     if (!reader_.peek_all(&views_)) return true;  // the drain will say what is wrong
     return std::any_of(views_.begin(), views_.end(), [&](const shm::PageView& view) {

@@ -2,6 +2,7 @@
 // assembler, and how far each page has been read. Threads: the drain thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -58,6 +59,11 @@ public:
     /// The turn of these marks is committed: says so to the producer.
     [[nodiscard]] Result<void> commit(const std::vector<PageMark>& marks);
 
+    /// Of a process that was judged dead. If that was a mistake, its threads must not publish
+    /// behind our last look: all are told to leave their pages, and then none of them is inside a
+    /// tracepoint when this returns true. A thread that stays inside, because it was killed there,
+    /// is not waited for longer than kInsideMax.
+    bool stands_still();
     /// Takes the pages of threads that have written nothing since the last call, if the ring is
     /// nearly used up. Returns how many; those inside a tracepoint are left alone.
     std::size_t take_idle_pages();
@@ -79,6 +85,7 @@ public:
     enum class Life : std::uint8_t { kLive, kDead, kEnded, kGone };
     Life life{Life::kLive};
     bool quarantined{false};
+    bool end_said{false};  ///< a turn says that it has ended
     std::string quarantine_reason;
     std::uint32_t turns_in_flight{0};
     std::uint64_t tracepoints_reported{0};
@@ -105,6 +112,7 @@ private:
     Result<void> read_page(const shm::PageView& view, RowSink& sink, Drained& drained);
     Result<Position*> position_of(const shm::PageView& view);
     Result<void> catch_up(const shm::PageView& view, std::uint32_t to);
+    [[nodiscard]] bool anybody_inside() const;
     [[nodiscard]] bool gap_before(const shm::PageView& view, Cursor& cursor) const noexcept;
 
     shm::SegmentReader reader_;
@@ -121,6 +129,8 @@ private:
     std::vector<std::byte> resource_;
     std::vector<store::StreamLosses> losses_;
     std::vector<bool> losses_changed_;
+    bool stands_still_{false};
+    std::chrono::steady_clock::time_point revoked_at_{};
     RowSink muted_;  ///< rows of what another database already has
 };
 

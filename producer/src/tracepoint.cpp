@@ -84,7 +84,11 @@ void Tracepoint::enter(bool start_segment) noexcept {
         __atomic_store_n(&writer_->slot->nesting, 1U, __ATOMIC_RELAXED);
         signal_fence();
     }
-    if (!settle_instance(start_segment && on)) return;
+    // Nothing more is to be written into a segment that the consumer has looked at for the last
+    // time: not even what belongs to its spans, which counts as lost.
+    const bool replace = writer_->slot != nullptr && !replaced(*process_, *writer_) &&
+                         segment_of(*writer_).revoked();
+    if (!settle_instance((start_segment || replace) && on)) return;
     state_ = on || !start_segment ? State::kReady : State::kDark;
 }
 

@@ -1,4 +1,7 @@
 // What a turn is made of: batches that any frame can hold, and what happens to one that none can.
+#include <map>
+
+#include "in_turn.hpp"
 #include "pipeline.hpp"
 #include "rig.hpp"
 
@@ -96,6 +99,41 @@ TEST(Turn, what_no_frame_can_hold_is_left_out_and_counted) {
     leave_out_unstorable(turn, 1000);
     EXPECT_EQ(turn.encoded.size(), 2u);
     EXPECT_EQ(turn.spans_unstorable, 7u);
+}
+
+TEST(InTurn, whoever_is_left_out_is_the_first_of_the_next_turn) {
+    std::map<std::uint64_t, std::string> all{{2, "a"}, {3, "b"}, {5, "c"}, {6, "d"}, {9, "e"}};
+    std::uint64_t first = 0;
+    std::string served;
+    for (int turn = 0; turn < 6; ++turn) {
+        int room = 2;  // each takes half of what there is
+        std::size_t asked = 0;
+        in_turn(all, &first, [&](const std::string& who) {
+            ++asked;
+            if (room == 0) return false;
+            --room;
+            served += who;
+            return true;
+        });
+        EXPECT_EQ(asked, all.size());
+        served += ' ';
+        if (turn == 2) all.erase(5);
+    }
+    EXPECT_EQ(served, "ab cd ea bd ea bd ");
+}
+
+TEST(InTurn, where_there_is_room_for_all_the_start_goes_round) {
+    std::map<std::uint64_t, char> all{{1, 'a'}, {2, 'b'}, {7, 'c'}};
+    std::uint64_t first = 0;
+    std::string served;
+    for (int turn = 0; turn < 4; ++turn) {
+        in_turn(all, &first, [&](char who) {
+            served += who;
+            return true;
+        });
+        served += ' ';
+    }
+    EXPECT_EQ(served, "abc bca cab abc ");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // one of those marked (breach) is quarantined: no program that uses the library can.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -52,6 +53,9 @@ static_assert(2 * kOpenBytesMax + 2 * kTurnRowBytesMax <= store::kFramePayloadMa
 /// Turns that are being encoded or committed while the next is drained. More would only hide a slow
 /// disk behind memory.
 inline constexpr std::size_t kTurnsInFlightMax = 4;
+/// A thread of a process that was judged dead is waited for so long to leave its tracepoint, which
+/// takes a microsecond unless it was killed within.
+inline constexpr std::chrono::milliseconds kInsideMax{100};
 /// Segments that one consumer serves: HAZARDS row 23 asks for 1,000.
 inline constexpr std::size_t kSegmentsMax = 16384;
 
