@@ -121,10 +121,10 @@ bool Consumer::add_segment(Segment& segment, bool whole, Turn& turn) {
     }
     auto marks = segment.take_marks();
     if (changed) turn.frame.instances.push_back(std::move(delta));
-    if (!marks.empty() || ended) {
-        turn.marks.push_back({segment.number(), std::move(marks), ended});
-    }
-    return changed && (!whole || ended || !turn.marks.empty());
+    const bool tells = !marks.empty() || ended;
+    if (tells) turn.marks.push_back({segment.number(), std::move(marks), ended});
+    // Of a snapshot, which always says something, only what is new makes a frame.
+    return tells || (changed && (!whole || segment.assembler().has_deferred()));
 }
 
 // What came back uncommitted goes into this frame, which is a snapshot: positions as of now, and

@@ -54,7 +54,8 @@ public:
 
     /// What changed since the last call (`whole`: everything); false if nothing did.
     bool fill_delta(bool whole, store::InstanceDelta& delta);
-    /// Marks for the turn that fill_delta described.
+    /// What the commit of this turn lets the producer know: the marks of the turn that fill_delta
+    /// described, or, while operations are held back, of the one before.
     [[nodiscard]] std::vector<PageMark> take_marks();
     /// The turn of these marks is committed: says so to the producer.
     [[nodiscard]] Result<void> commit(const std::vector<PageMark>& marks);
@@ -122,6 +123,7 @@ private:
     std::vector<Position> positions_;
     std::vector<std::uint32_t> changed_pages_;
     std::vector<std::uint32_t> released_pages_;
+    std::vector<PageMark> late_marks_;    ///< of the last turn, told with the next
     std::vector<Position> quiet_before_;  ///< by page, as take_idle_pages last saw them
     std::vector<Cursor> cursors_;
     std::vector<shm::PageView> views_;

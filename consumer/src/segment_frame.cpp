@@ -1,5 +1,6 @@
 // Segment: what goes into a frame, and what its commit brings back to the producer.
 #include <algorithm>
+#include <utility>
 
 #include "segment.hpp"
 #include "spanring/abi/page_layout.h"
@@ -50,7 +51,11 @@ std::vector<PageMark> Segment::take_marks() {
         marks.push_back({page, at.generation, at.bytes, at.released});
     }
     changed_pages_.clear();
-    return marks;
+    // What is held back becomes rows in the next turn only: a flush that returned before would find
+    // spans unfinished that have ended. One turn and no more, or a ring under load would fill up.
+    if (assembler_.has_deferred()) return std::exchange(late_marks_, std::move(marks));
+    late_marks_.insert(late_marks_.end(), marks.begin(), marks.end());
+    return std::exchange(late_marks_, {});
 }
 
 Result<void> Segment::commit(const std::vector<PageMark>& marks) {
