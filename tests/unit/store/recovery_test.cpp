@@ -192,7 +192,7 @@ TEST_F(Damage, cut_at_every_offset_keeps_every_whole_frame) {
         EXPECT_EQ(writer->recovered().tail_bytes_cut, length - good);
         ASSERT_THAT(writer->recovered().instances, SizeIs(1));
         EXPECT_EQ(writer->recovered().instances[0].pages[0].bytes, frames);
-        EXPECT_EQ(*commit_numbered(*writer, frames + 1), frames + 1);
+        EXPECT_GT(*commit_numbered(*writer, frames + 1), frames);
         writer.reset();
         ASSERT_EQ(visible_names(dir_.db()), numbered(frames + 1)) << "cut at " << length;
         for (const std::string& log : files_in(dir_.db(), ".log"))
