@@ -181,7 +181,12 @@ inline void in_child(const std::function<void()>& body) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
+        // A hang ends here; the sanitizers take their time.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        ::alarm(500);
+#else
         ::alarm(100);
+#endif
         body();
         std::fflush(nullptr);
         std::exit(::testing::Test::HasFailure() ? 1 : 0);
