@@ -157,7 +157,7 @@ TEST(Import, is_whole_or_counted) {
         [](TestDirectory&, MiniConsumer& consumer) {
             const std::string text(700, 'x');
             std::vector<Attribute> attributes;
-            for (const char* key : {"a", "b", "c", "d"}) attributes.emplace_back(key, text);
+            for (const char* key : {"a", "b", "c", "d"}) attributes.push_back({key, text});
             ImportedSpan span;
             span.name = "imported";
             span.attributes = attributes;

@@ -94,7 +94,7 @@ TEST_F(AttachTest, every_region_must_lie_in_the_segment) {
         const std::uint64_t good = header().*field;
         for (const std::uint64_t wrong : {std::uint64_t{0}, good + 4, ~std::uint64_t{7},
                                           header().segment_bytes, std::uint64_t{1} << 63}) {
-            expect_error([&](Header& h) { h.*field = wrong; }, ErrorCode::kCorrupt, name);
+            expect_error([&, at = field](Header& h) { h.*at = wrong; }, ErrorCode::kCorrupt, name);
         }
     }
     expect_error([](Header& h) { h.string_data_bytes_max = ~std::uint64_t{0}; },
