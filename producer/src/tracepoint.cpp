@@ -123,7 +123,12 @@ void Tracepoint::change_instance(bool take) noexcept {
         stack.epoch = p.epoch;
         stack.lost_ends_count = 0;  // of the older instance
     }
-    if (writer_->slot != nullptr && writer_->epoch != p.epoch) leave_segment(p, *writer_);
+    if (writer_->slot != nullptr && writer_->epoch != p.epoch) {
+        // release: pairs with the consumer's acquire of `nesting`: it waits for nobody who has
+        // left.
+        __atomic_store_n(&writer_->slot->nesting, 0U, __ATOMIC_RELEASE);
+        leave_segment(p, *writer_);
+    }
     if (writer_->slot != nullptr || !take || p.wiped->current == nullptr) return;
     if (!take_slot(p, *writer_)) reason_ = LossReason::kNoMemory;
 }
