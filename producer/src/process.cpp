@@ -32,8 +32,8 @@ Process* g_process = nullptr;
 __thread bool t_starting = false;
 
 void set_flags_word(const std::uint32_t* word) noexcept {
-    // relaxed: points to memory that stays mapped for the life of the process.
-    __atomic_store_n(&g_flags, word, __ATOMIC_RELAXED);
+    // release: pairs with the acquire in load_flags(); the memory was mapped before, and stays.
+    __atomic_store_n(&g_flags, word, __ATOMIC_RELEASE);
 }
 
 /// Memory that a forked child finds zeroed.

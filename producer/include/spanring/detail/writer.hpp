@@ -130,8 +130,10 @@ inline ThreadState* state_of(Writer* writer) noexcept {
 }
 
 inline std::uint32_t load_flags() noexcept {
-    // relaxed, both: the pointer is set once to memory that stays; the flags carry no data.
-    return __atomic_load_n(__atomic_load_n(&g_flags, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    // acquire: pairs with the release in set_flags_word(), which another thread's mapping precedes.
+    const std::uint32_t* flags = __atomic_load_n(&g_flags, __ATOMIC_ACQUIRE);
+    // relaxed: the flags carry no data.
+    return __atomic_load_n(flags, __ATOMIC_RELAXED);
 }
 inline bool enabled(std::uint32_t flags) noexcept {
     return (flags & SPANRING_FLAG_ENABLED) != 0;
