@@ -66,7 +66,8 @@ Result<void> configure(Configuration configuration) {
                      "page_bytes must be a power of two from 1024 to 65536"};
     }
     const detail::OwnerGuard guard(process->wiped->lock);
-    if (!guard || process->configured != 0) {
+    // relaxed: see Tracepoint.
+    if (!guard || __atomic_load_n(&process->configured, __ATOMIC_RELAXED) != 0) {
         return Error{ErrorCode::kBusy, "configure must come before the first tracepoint"};
     }
     detail::Settings* settings = detail::make_settings(std::move(configuration));

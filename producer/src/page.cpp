@@ -126,8 +126,7 @@ void publish_page(Writer& writer) noexcept {
 }  // namespace
 
 bool replaced(const Process& process, const Writer& writer) noexcept {
-    // acquire: pairs with the release in install() of segment.cpp.
-    return writer.epoch != __atomic_load_n(&process.epoch, __ATOMIC_ACQUIRE);
+    return writer.epoch != epoch_of(process);
 }
 
 void seal_page(Process& process, Writer& writer) noexcept {

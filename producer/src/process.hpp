@@ -216,6 +216,11 @@ void thread_exit(Process& process, Writer& writer) noexcept;
 
 /// Keys of an instance of this process; null if it is too long ago.
 const KnownInstance* instance_of(const Process& process, std::uint32_t epoch) noexcept;
+/// The current epoch, for who does not hold the lock.
+inline std::uint32_t epoch_of(const Process& process) noexcept {
+    // acquire: pairs with the release in install(): the segment is there.
+    return __atomic_load_n(&process.epoch, __ATOMIC_ACQUIRE);
+}
 
 std::uint64_t coarse_ns() noexcept;
 std::uint64_t self_id() noexcept;  ///< pthread_self()

@@ -250,7 +250,7 @@ void end_slow(SpanState& span) noexcept {
         if (!lost) tracepoint.lost(Loss::kEnd, LossReason::kNoMemory);
         return;
     }
-    if (epoch != tracepoint.process().epoch) return end_replaced(tracepoint, key, epoch, lost);
+    if (epoch != epoch_of(tracepoint.process())) return end_replaced(tracepoint, key, epoch, lost);
     if (!tracepoint.ready()) {
         // The thread that ends it has no slot yet.
         if (!tracepoint.take_slot_now()) {

@@ -14,7 +14,7 @@ struct Target {
 /// Returns false if nothing of this span is recorded.
 bool target_of(Tracepoint& tracepoint, SpanState& span, Target* target) noexcept {
     if ((span.bits & kStateLost) != 0) return false;
-    if (span.epoch != tracepoint.process().epoch) {
+    if (span.epoch != epoch_of(tracepoint.process())) {
         // Of a replaced segment, stored as it was; a forked child's inherited one is not ours.
         if (span.epoch >= tracepoint.process().own_epoch) {
             tracepoint.lost(Loss::kDetail, LossReason::kNoMemory);

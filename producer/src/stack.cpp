@@ -144,7 +144,7 @@ StackEntry entry_of(Process& process, const Context& context) noexcept {
     StackEntry entry{};
     ContextBlock* block = ContextAccess::block(context);
     if (ContextAccess::kind(context) == ContextKind::kLocal) {
-        if (ContextAccess::epoch(context) == process.epoch) {
+        if (ContextAccess::epoch(context) == epoch_of(process)) {
             entry.kind = EntryKind::kLocal;
             entry.key = ContextAccess::key(context);
             entry.root = ContextAccess::root(context);

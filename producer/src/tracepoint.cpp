@@ -69,7 +69,8 @@ Tracepoint::Tracepoint(bool start_segment) noexcept {
     state_of(writer_)->inside = 1;
     signal_fence();
     entered_ = true;
-    if (start_segment) process_->configured = 1;
+    // relaxed: says only that configure() comes too late.
+    if (start_segment) __atomic_store_n(&process_->configured, 1U, __ATOMIC_RELAXED);
     enter(start_segment);
 }
 
@@ -98,7 +99,7 @@ bool Tracepoint::settle_instance(bool start_segment) noexcept {
     Process& p = *process_;
     Writer& w = *writer_;
     const bool current = w.slot != nullptr && !replaced(p, w);
-    if (!start_segment && w.slot == nullptr && state_of(&w)->epoch == p.epoch) return false;
+    if (!start_segment && w.slot == nullptr && state_of(&w)->epoch == epoch_of(p)) return false;
     if (!current || (start_segment && segment_of(w).revoked())) {
         const OwnerGuard guard(p.wiped->lock);
         if (!guard) {
@@ -140,7 +141,8 @@ Tracepoint::~Tracepoint() {
         if (writer_->stash.used != 0) write_stash(*this);
         const std::uint32_t flags = load_flags() & ~SPANRING_FLAG_WAITING;
         const bool gated = (stack().top->flags & kEntryGated) != 0;
-        writer_->gate = enabled(flags) && !gated && writer_->epoch == process_->epoch ? flags : 0;
+        writer_->gate =
+            enabled(flags) && !gated && writer_->epoch == epoch_of(*process_) ? flags : 0;
         leave(writer_);
     }
     signal_fence();
@@ -187,7 +189,7 @@ bool Tracepoint::next_page(std::size_t bytes) noexcept {
 
 void Tracepoint::lost(Loss kind, LossReason reason) noexcept {
     const auto index = static_cast<unsigned>(reason);
-    if (writer_ == nullptr || writer_->slot == nullptr || writer_->epoch != process_->epoch) {
+    if (writer_ == nullptr || writer_->slot == nullptr || writer_->epoch != epoch_of(*process_)) {
         Losses& sum = process_ != nullptr ? process_->unslotted : early_losses();
         return count_loss(counts_of(sum, kind)[index]);
     }
