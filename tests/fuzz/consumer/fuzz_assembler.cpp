@@ -26,7 +26,8 @@ constexpr int kStepsMax = 400;
 
 /// Small, so that the fuzzer gets to every one of them.
 Limits small_limits() {
-    return {.open_max = 64,
+    return {.open_max = 24,
+            .stack_entries_max = 48,
             .stack_depth_max = 32,
             .open_details_bytes_max = 64u << 10,
             .span_details_bytes_max = 4u << 10,
@@ -51,7 +52,8 @@ public:
 
     bool feed(const PageBytes& page) {
         const bool good = assembler_->feed(page, sink_).ok();
-        require(assembler_->open_spans() <= limits_.open_max, "open spans are bounded");
+        require(assembler_->open_spans() <= limits_.open_max + limits_.stack_entries_max,
+                "open spans are bounded");
         return good;
     }
     bool end_turn(bool complete) { return assembler_->end_turn(complete, sink_).ok(); }
