@@ -19,8 +19,16 @@ struct BaggageMember {
     std::string properties;  ///< as it came, without the leading semicolon
 };
 
+/// A copy counts for itself: the original's count changes while it is copied.
+struct ReferenceCount {
+    std::uint32_t value{1};
+    ReferenceCount() = default;
+    ReferenceCount(const ReferenceCount&) noexcept {}
+    ReferenceCount& operator=(const ReferenceCount&) = delete;
+};
+
 struct ContextBlock {
-    std::uint32_t references{1};
+    ReferenceCount references;
     bool has_remote{false};  ///< the ids below are those of a span of another process
     bool trace_64{false};
     std::uint8_t flags{0};  ///< W3C trace flags
@@ -40,20 +48,17 @@ struct ContextBlock {
 
 inline ContextBlock* retain(ContextBlock* block) noexcept {
     // relaxed: whoever copies a reference holds one.
-    if (block != nullptr) __atomic_fetch_add(&block->references, 1U, __ATOMIC_RELAXED);
+    if (block != nullptr) __atomic_fetch_add(&block->references.value, 1U, __ATOMIC_RELAXED);
     return block;
 }
 inline void release(ContextBlock* block) noexcept {
     // acq_rel: pairs with the other releases: the last one sees all uses and frees.
-    if (block != nullptr && __atomic_fetch_sub(&block->references, 1U, __ATOMIC_ACQ_REL) == 1) {
-        delete block;
-    }
+    if (block == nullptr) return;
+    if (__atomic_fetch_sub(&block->references.value, 1U, __ATOMIC_ACQ_REL) == 1) delete block;
 }
 /// A copy that may still be changed.
 inline ContextBlock* clone(const ContextBlock* block) {
-    auto* copy = block != nullptr ? new ContextBlock(*block) : new ContextBlock;
-    copy->references = 1;
-    return copy;
+    return block != nullptr ? new ContextBlock(*block) : new ContextBlock;
 }
 
 /// Builds and reads contexts for the library.
