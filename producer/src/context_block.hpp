@@ -52,8 +52,8 @@ inline ContextBlock* retain(ContextBlock* block) noexcept {
     return block;
 }
 inline void release(ContextBlock* block) noexcept {
-    // acq_rel: pairs with the other releases: the last one sees all uses and frees.
     if (block == nullptr) return;
+    // acq_rel: pairs with the other releases: the last one sees all uses and frees.
     if (__atomic_fetch_sub(&block->references.value, 1U, __ATOMIC_ACQ_REL) == 1) delete block;
 }
 /// A copy that may still be changed.

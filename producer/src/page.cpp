@@ -33,7 +33,7 @@ shm::PageClaim claim_of(const Writer& writer, std::uint32_t page,
 shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
     shm::SegmentWriter& segment = segment_of(writer);
     if (process.gave_up_at == segment.released_count() + 1) return {};
-    const std::uint64_t end_at = shm::monotonic_ns() + process.block_ns;
+    const std::uint64_t end_at = shm::monotonic_ns() + block_ns_of(process);
     std::uint64_t pause = kWaitNsFirst;
     for (;;) {
         shm::ring_if_waiting(process.control->flags, process.doorbell->word);
@@ -69,7 +69,7 @@ shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason
         const shm::Growth growth = segment.grow();
         if (growth == shm::Growth::kGrown) continue;
         reason = growth == shm::Growth::kNoSpace ? LossReason::kNoMemory : LossReason::kRingFull;
-        if (!may_wait || process.policy != SPANRING_POLICY_BLOCK) return {};
+        if (!may_wait || !may_block(process)) return {};
         return wait_for_page(process, writer);
     }
 }

@@ -129,6 +129,7 @@ struct Process {
     std::uint32_t newest;         ///< index of its mapping
     shm::SegmentMapping mappings[kSegmentsMax];  ///< of Wiped::segments, for a forked child
     char segment_name[64];
+    // Of the newest segment; atomic, for threads that are still in an older one read them, too.
     std::uint32_t policy;
     std::uint64_t block_ns;
     std::uint64_t gave_up_at;  ///< released_count + 1 when a blocked writer last gave up
@@ -216,6 +217,14 @@ void thread_exit(Process& process, Writer& writer) noexcept;
 
 /// Keys of an instance of this process; null if it is too long ago.
 const KnownInstance* instance_of(const Process& process, std::uint32_t epoch) noexcept;
+inline bool may_block(const Process& process) noexcept {
+    // relaxed: what a segment was made with; a thread that is late by one may wait or not.
+    return __atomic_load_n(&process.policy, __ATOMIC_RELAXED) == SPANRING_POLICY_BLOCK;
+}
+inline std::uint64_t block_ns_of(const Process& process) noexcept {
+    // relaxed: see may_block().
+    return __atomic_load_n(&process.block_ns, __ATOMIC_RELAXED);
+}
 /// The current epoch, for who does not hold the lock.
 inline std::uint32_t epoch_of(const Process& process) noexcept {
     // acquire: pairs with the release in install(): the segment is there.

@@ -33,9 +33,9 @@ shm::SegmentOptions options_of(const Process& process, const shm::ControlPage& c
     options.page_bytes = static_cast<std::uint32_t>(
         pick(ours.page_bytes, theirs.page_bytes, SPANRING_PAGE_BYTES_DEFAULT));
     if (theirs.directory_bytes_max != 0) options.directory_bytes_max = theirs.directory_bytes_max;
-    const bool may_block = (theirs.policy_allowed_mask & (1U << SPANRING_POLICY_BLOCK)) != 0;
+    const bool block_allowed = (theirs.policy_allowed_mask & (1U << SPANRING_POLICY_BLOCK)) != 0;
     options.policy =
-        ours.policy == Policy::kBlock && may_block ? SPANRING_POLICY_BLOCK : SPANRING_POLICY_DROP;
+        ours.policy == Policy::kBlock && block_allowed ? SPANRING_POLICY_BLOCK : SPANRING_POLICY_DROP;
     options.clock_kind = shm::clock_kind();
     options.membarrier = shm::register_membarrier();
     options.process_name = process.settings->process_name;
@@ -44,7 +44,7 @@ shm::SegmentOptions options_of(const Process& process, const shm::ControlPage& c
     return options;
 }
 
-std::uint64_t block_ns_of(const Process& process, const shm::ControlSettings& theirs) noexcept {
+std::uint64_t block_ns_within(const Process& process, const shm::ControlSettings& theirs) noexcept {
     const std::uint64_t wanted =
         pick(process.settings->configuration.block_timeout_ns, 0, kBlockNsDefault);
     return theirs.block_ns_max != 0 ? at_most(wanted, theirs.block_ns_max) : wanted;
@@ -203,8 +203,10 @@ bool ensure_segment(Process& process) noexcept {
         return fail(process,
                     {ErrorCode::kNoSpace, "no segment: the string table could not be copied"});
     }
-    process.policy = options.policy;
-    process.block_ns = block_ns_of(process, control->settings());
+    // relaxed, both: see may_block().
+    __atomic_store_n(&process.policy, options.policy, __ATOMIC_RELAXED);
+    __atomic_store_n(&process.block_ns, block_ns_within(process, control->settings()),
+                     __ATOMIC_RELAXED);
     if (forked) shm::release_mapping(older);  // the parent's: this child has one thread, here
     install(process, *fresh);
     return true;

@@ -175,7 +175,7 @@ bool Tracepoint::room(std::size_t bytes) noexcept {
     if (bytes <= page_room()) return turn_page(*process_, *writer_, bytes, reason_);
     // Larger than a page. Whoever may wait does so page by page; else all pages first, so that it
     // is written whole or not at all. The pages of the stack's snapshot come before.
-    if (process_->policy != SPANRING_POLICY_BLOCK) {
+    if (!may_block(*process_)) {
         if (writer_->resync != 0 && !turn_page(*process_, *writer_, 0, reason_)) return false;
         const std::size_t pages = bytes / (page_room() - page_room() / 4 - kLeftUnused) + 1;
         if (!claim_ahead(*process_, *writer_, pages, reason_)) return false;
