@@ -34,8 +34,8 @@ shm::SegmentOptions options_of(const Process& process, const shm::ControlPage& c
         pick(ours.page_bytes, theirs.page_bytes, SPANRING_PAGE_BYTES_DEFAULT));
     if (theirs.directory_bytes_max != 0) options.directory_bytes_max = theirs.directory_bytes_max;
     const bool block_allowed = (theirs.policy_allowed_mask & (1U << SPANRING_POLICY_BLOCK)) != 0;
-    options.policy =
-        ours.policy == Policy::kBlock && block_allowed ? SPANRING_POLICY_BLOCK : SPANRING_POLICY_DROP;
+    options.policy = ours.policy == Policy::kBlock && block_allowed ? SPANRING_POLICY_BLOCK
+                                                                    : SPANRING_POLICY_DROP;
     options.clock_kind = shm::clock_kind();
     options.membarrier = shm::register_membarrier();
     options.process_name = process.settings->process_name;
