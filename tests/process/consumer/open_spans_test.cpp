@@ -15,7 +15,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::int64_t kSpans = 10'000;  // a sanitized consumer takes a minute to restore more
+#else
 constexpr std::int64_t kSpans = 100'000;
+#endif
 /// The consumer learns the counter's rate from two reads 10 ms apart, and again in its next life.
 constexpr std::int64_t kClockSlackNs = 2'000'000;
 

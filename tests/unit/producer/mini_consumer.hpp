@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,12 @@ private:
         std::optional<consumer::TickClock> clock;
         std::unique_ptr<consumer::Assembler> assembler;
         std::vector<std::string> strings;
+        struct Cursor {
+            bool known{false};
+            bool waited{false};
+            std::uint64_t sequence{0};
+        };
+        std::map<std::uint32_t, Cursor> cursors;  ///< by stream
         /// generation and bytes of each page already fed
         std::map<std::uint32_t, std::pair<std::uint32_t, std::uint32_t>> fed;
 
@@ -118,11 +125,23 @@ private:
 
     void feed(Segment& s, consumer::RowSink& sink) {
         std::vector<shm::PageView> pages;
+        std::set<std::uint32_t> skipped;
         ASSERT_TRUE(s.reader->peek_all(&pages).ok());
         std::sort(pages.begin(), pages.end(), [](const auto& a, const auto& b) {
             return std::pair(a.stream, a.sequence) < std::pair(b.stream, b.sequence);
         });
         for (const auto& page : pages) {
+            // A page between may have been claimed behind the look at its place: the next look
+            // finds it, or there is none.
+            auto& cursor = s.cursors[page.stream];
+            const bool follows =
+                cursor.known ? page.sequence <= cursor.sequence + 1 : page.sequence == 0;
+            if (!follows && !cursor.waited) {
+                cursor.waited = true;
+                skipped.insert(page.stream);
+            }
+            if (skipped.contains(page.stream)) continue;
+            cursor = {true, false, std::max(cursor.sequence, page.sequence)};
             auto& [generation, bytes] = s.fed[page.page];
             const bool fresh = generation != page.generation;
             const std::uint32_t from = fresh ? SPANRING_PAGE_DATA : bytes;
@@ -141,6 +160,7 @@ private:
                 ASSERT_TRUE(s.reader->release(page.page, generation).ok());
             }
         }
+        complete_ = skipped.empty();
     }
 
     void one_turn(std::vector<codec::Span>& out, bool close) {
@@ -153,7 +173,7 @@ private:
             if (close) {
                 s.assembler->close(sink);
             } else {
-                ASSERT_TRUE(s.assembler->end_turn(true, sink).ok());
+                ASSERT_TRUE(s.assembler->end_turn(complete_, sink).ok());
             }
             collect(sink, out);
         }
@@ -169,6 +189,7 @@ private:
         }
     }
 
+    bool complete_{true};  ///< the last feed left no stream out
     const shm::RingDirectory& directory_;
     consumer::RowSink sink_;  // one: assemblers remember names by its epoch
     std::map<std::string, std::unique_ptr<Segment>> segments_;
