@@ -12,6 +12,7 @@ using Block = std::span<const std::uint64_t>;
 struct Packing {
     std::uint64_t base{0};
     unsigned width{0};
+    std::size_t exceptions{0};
     std::size_t cost_bytes{0};  // estimated: exceptions counted at 1.5 bytes and their bits / 7
 };
 
@@ -29,7 +30,8 @@ Packing choose_packing(Block block) {
     if (best.width == 0) return best;
 
     // The lengths of a block cluster: two tables keep the increments of one counter apart in time.
-    std::array<std::uint16_t, 130> lengths{};
+    std::array<std::uint16_t, 130> lengths;
+    std::fill_n(lengths.begin(), best.width * 2 + 2, std::uint16_t{0});
     for (std::size_t i = 0; i < block.size(); ++i) {
         ++lengths[static_cast<std::size_t>(std::bit_width(block[i] - best.base)) * 2 + i % 2];
     }
@@ -37,16 +39,22 @@ Packing choose_packing(Block block) {
     std::size_t exception_bits = 0;
     for (unsigned width = best.width; width-- > 0;) {
         exceptions += std::size_t{lengths[width * 2 + 2]} + lengths[width * 2 + 3];
+        // Each costs a position and a byte at least: no narrower width makes up for that.
+        if (exceptions * 3 / 2 >= best.cost_bytes) break;
         exception_bits += exceptions;
         const std::size_t cost =
             (block.size() * width + 7) / 8 + exceptions * 3 / 2 + exception_bits / 7;
         if (cost < best.cost_bytes) {
             best.cost_bytes = cost;
             best.width = width;
+            best.exceptions = exceptions;
         }
     }
     return best;
 }
+
+// Width, exceptions, base.
+constexpr std::size_t kBlockCostMin = 3;
 
 // How a whole column would be packed.
 struct Plan {
@@ -61,7 +69,8 @@ Plan plan_of(std::span<const std::uint64_t> values) {
         const auto block = values.subspan(i, std::min(kBlockValues, values.size() - i));
         plan.blocks.push_back(choose_packing(block));
         const Packing& p = plan.blocks.back();
-        plan.cost_bytes += 3 + static_cast<std::size_t>(std::bit_width(p.base)) / 7 + p.cost_bytes;
+        plan.cost_bytes +=
+            kBlockCostMin + static_cast<std::size_t>(std::bit_width(p.base)) / 7 + p.cost_bytes;
     }
     return plan;
 }
@@ -89,15 +98,22 @@ void put_bits(std::byte* out, Block block, const Packing& packing) {
     std::memcpy(out, &word, 8);
 }
 
-void put_block(Buffer& out, Block block, const Packing& packing) {
+void put_exceptions(Buffer& out, Block block, const Packing& packing) {
     std::array<std::uint8_t, kBlockValues> positions;
     std::size_t exceptions = 0;
-    for (std::size_t i = 0; i < block.size() && packing.width < 64; ++i) {
+    for (std::size_t i = 0; i < block.size(); ++i) {
         positions[exceptions] = static_cast<std::uint8_t>(i);
         exceptions += ((block[i] - packing.base) >> packing.width) != 0 ? 1 : 0;
     }
+    put_bytes(out, std::as_bytes(std::span(positions.data(), exceptions)));
+    for (std::size_t i = 0; i < exceptions; ++i) {
+        put_varint(out, (block[positions[i]] - packing.base) >> packing.width);
+    }
+}
+
+void put_block(Buffer& out, Block block, const Packing& packing) {
     out.push_back(static_cast<std::byte>(packing.width));
-    out.push_back(static_cast<std::byte>(exceptions));
+    out.push_back(static_cast<std::byte>(packing.exceptions));
     put_varint(out, packing.base);
     if (packing.width > 0) {
         const std::size_t at = out.size();
@@ -106,10 +122,7 @@ void put_block(Buffer& out, Block block, const Packing& packing) {
         put_bits(out.data() + at, block, packing);
         out.resize(at + packed_bytes);
     }
-    put_bytes(out, std::as_bytes(std::span(positions.data(), exceptions)));
-    for (std::size_t i = 0; i < exceptions; ++i) {
-        put_varint(out, (block[positions[i]] - packing.base) >> packing.width);
-    }
+    if (packing.exceptions != 0) put_exceptions(out, block, packing);
 }
 
 void put_planned(Buffer& out, IntegerTag tag, std::span<const std::uint64_t> values,
@@ -184,12 +197,27 @@ bool get_plain(ByteReader& in, std::span<std::uint64_t> out) {
     return true;
 }
 
+// A width that is known at compile time: a loop that the compiler turns into vectors.
+template <typename Narrow>
+void put_narrow(Buffer& out, std::span<const std::uint64_t> values) {
+    const std::size_t at = out.size();
+    out.resize(at + values.size() * sizeof(Narrow));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto narrow = static_cast<Narrow>(values[i]);
+        std::memcpy(out.data() + at + i * sizeof(Narrow), &narrow, sizeof(Narrow));
+    }
+}
+
 }  // namespace
 
 void put_integers(Buffer& out, std::span<const std::uint64_t> values) {
+    const Plan direct = plan_of(values);
+    // Nothing is smaller than blocks of equal values.
+    if (direct.cost_bytes <= direct.blocks.size() * kBlockCostMin) {
+        return put_planned(out, IntegerTag::kPacked, values, direct);
+    }
     const auto deltas = differences(values);
     const Plan as_deltas = plan_of(deltas);
-    const Plan direct = plan_of(values);
     if (as_deltas.cost_bytes < direct.cost_bytes) {
         put_planned(out, IntegerTag::kDelta, deltas, as_deltas);
     } else {
@@ -207,11 +235,11 @@ void put_plain(Buffer& out, std::span<const std::uint64_t> values) {
     const std::size_t width = all < (1u << 8) ? 1 : all < (1u << 16) ? 2 : all >> 32 == 0 ? 4 : 8;
     out.push_back(static_cast<std::byte>(IntegerTag::kPlain));
     out.push_back(static_cast<std::byte>(width));
-    std::size_t at = out.size();
-    out.resize(at + values.size() * width);
-    for (const std::uint64_t v : values) {
-        std::memcpy(out.data() + at, &v, width);
-        at += width;
+    switch (width) {
+        case 1: return put_narrow<std::uint8_t>(out, values);
+        case 2: return put_narrow<std::uint16_t>(out, values);
+        case 4: return put_narrow<std::uint32_t>(out, values);
+        default: return put_bytes(out, std::as_bytes(values));
     }
 }
 

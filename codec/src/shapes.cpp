@@ -16,17 +16,6 @@ Error invalid(const char* what) {
     return Error{ErrorCode::kInvalidArgument, std::string("batch: ") + what};
 }
 
-ShapeFields fields_of(const Row& row) noexcept {
-    return {.flags = row.flags,
-            .name = row.name,
-            .resource = row.resource,
-            .scope = row.scope,
-            .instance = row.instance,
-            .kind = row.kind,
-            .status = row.status,
-            .trace_flags = row.trace_flags};
-}
-
 std::uint64_t hash_of(const ShapeFields& f, std::span<const Head> heads) noexcept {
     const std::uint64_t small =
         f.kind | std::uint64_t{f.status} << 8 | std::uint64_t{f.trace_flags} << 16;
@@ -61,7 +50,15 @@ void ShapeList::number_columns_from(std::size_t first_head) {
     }
 }
 
-ShapeWriter::ShapeWriter(const Batch& batch) : batch_(batch), numbers_(batch.rows.size()) {}
+ShapeWriter::ShapeWriter(const Batch& batch)
+    : batch_(batch),
+      numbers_(batch.rows.size()),
+      recent_(batch.string_count(), NumberTable::kFree) {}
+
+bool ShapeWriter::is_shape(std::uint32_t number, const ShapeFields& fields) const noexcept {
+    const Shape& shape = list_.shapes[number];
+    return shape.fields == fields && std::ranges::equal(list_.heads_of(shape), heads_);
+}
 
 Result<void> ShapeWriter::check(const ShapeFields& fields) const {
     const TableSizes sizes{batch_.string_count(), batch_.resource_count(), batch_.scope_count(),
@@ -105,7 +102,7 @@ Result<std::uint32_t> ShapeWriter::add_new(const ShapeFields& fields) {
     return static_cast<std::uint32_t>(list_.shapes.size() - 1);
 }
 
-Result<void> ShapeWriter::add(const Row& row, std::uint64_t* number) {
+Result<void> ShapeWriter::find(const Row& row, std::uint64_t* number) {
     if (row.details_bytes != 0) {
         auto split = split_details(row);
         if (!split) return split;
@@ -114,18 +111,21 @@ Result<void> ShapeWriter::add(const Row& row, std::uint64_t* number) {
         heads_.clear();
     }
     const ShapeFields fields = fields_of(row);
-    std::uint32_t& slot = numbers_.slot(hash_of(fields, heads_), [&](std::uint32_t known) {
-        const Shape& shape = list_.shapes[known];
-        return shape.fields == fields && std::ranges::equal(list_.heads_of(shape), heads_);
-    });
-    if (slot == NumberTable::kFree) {
-        auto added = add_new(fields);
-        if (!added) return std::move(added).error();
-        slot = *added;
+    std::uint32_t none = NumberTable::kFree;
+    std::uint32_t& recent = fields.name < recent_.size() ? recent_[fields.name] : none;
+    if (recent == NumberTable::kFree || !is_shape(recent, fields)) {
+        std::uint32_t& slot = numbers_.slot(
+            hash_of(fields, heads_), [&](std::uint32_t known) { return is_shape(known, fields); });
+        if (slot == NumberTable::kFree) {
+            auto added = add_new(fields);
+            if (!added) return std::move(added).error();
+            slot = *added;
+        }
+        recent = slot;
     }
-    *number = slot;
+    *number = recent;
     if (details_.empty()) return {};
-    const auto columns = list_.columns_of(list_.shapes[slot]);
+    const auto columns = list_.columns_of(list_.shapes[recent]);
     const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
     for (std::size_t i = 0; i < details_.size(); ++i) {
         columns_[columns[i]].add(details_[i], start_ns);

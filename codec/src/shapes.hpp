@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -25,8 +27,23 @@ struct ShapeFields {
     std::uint8_t kind{0};
     std::uint8_t status{0};
     std::uint16_t trace_flags{0};
-    bool operator==(const ShapeFields&) const = default;
+    bool operator==(const ShapeFields& other) const noexcept {
+        return std::memcmp(this, &other, sizeof *this) == 0;
+    }
 };
+// Compared as bytes: there must be no padding.
+static_assert(std::has_unique_object_representations_v<ShapeFields> && sizeof(ShapeFields) == 24);
+
+[[nodiscard]] inline ShapeFields fields_of(const Row& row) noexcept {
+    return {.flags = row.flags,
+            .name = row.name,
+            .resource = row.resource,
+            .scope = row.scope,
+            .instance = row.instance,
+            .kind = row.kind,
+            .status = row.status,
+            .trace_flags = row.trace_flags};
+}
 
 struct Shape {
     ShapeFields fields;
@@ -58,19 +75,34 @@ public:
     explicit ShapeWriter(const Batch& batch);
     /// *number: the number of the row's shape. Errors: kInvalidArgument: a number, flag or detail
     /// of the row that a reader would refuse.
-    [[nodiscard]] Result<void> add(const Row& row, std::uint64_t* number);
+    [[nodiscard]] Result<void> add(const Row& row, std::uint64_t* number) {
+        // Spans of one name mostly come from one call site.
+        if (row.details_bytes == 0 && row.name < recent_.size()) {
+            const std::uint32_t recent = recent_[row.name];
+            if (recent != NumberTable::kFree && list_.shapes[recent].head_count == 0 &&
+                list_.shapes[recent].fields == fields_of(row)) {
+                *number = recent;
+                return {};
+            }
+        }
+        return find(row, number);
+    }
 
     [[nodiscard]] const ShapeList& list() const noexcept { return list_; }
     [[nodiscard]] const std::vector<ColumnWriter>& columns() const noexcept { return columns_; }
 
 private:
+    [[nodiscard]] Result<void> find(const Row& row, std::uint64_t* number);
     [[nodiscard]] Result<std::uint32_t> add_new(const ShapeFields& fields);
     [[nodiscard]] Result<void> split_details(const Row& row);
     [[nodiscard]] Result<void> check(const ShapeFields& fields) const;
 
+    [[nodiscard]] bool is_shape(std::uint32_t number, const ShapeFields& fields) const noexcept;
+
     const Batch& batch_;
     ShapeList list_;
     NumberTable numbers_;
+    std::vector<std::uint32_t> recent_;  // by name: the last shape with it, or kFree
     std::vector<ColumnWriter> columns_;
     std::vector<Detail> details_;  // of the row at hand
     std::vector<Head> heads_;
