@@ -71,7 +71,7 @@ Result<void> Assembler::Impl::feed(const PageBytes& bytes, RowSink& sink) {
     }
     page.piece = clock_.piece_at(page.stream.base_ticks);
     Record r;
-    while (at != end_at) {
+    while ((at = plain(page, at, end_at)) != end_at) {
         if (!read_record(at, end_at, &r)) {
             malformed("a record of unknown kind or beyond what is committed");
             return corrupt();
@@ -133,12 +133,6 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
     }
 }
 
-std::int64_t Assembler::Impl::mono_at(Page& page, std::uint32_t delta) const noexcept {
-    const std::uint64_t ticks = page.stream.base_ticks + delta;
-    if (!page.piece.holds(ticks)) page.piece = clock_.piece_at(ticks);
-    return page.piece.mono_at(ticks);
-}
-
 Open Assembler::Impl::child_of(const Stream& stream, SpanKey key) {
     Open open;
     open.key = key;
@@ -192,11 +186,13 @@ bool Assembler::Impl::begin_inline_name(Stream& stream, Open& open) {
     return true;
 }
 
+bool Assembler::Impl::room_on_stack(const Stream& stream) const noexcept {
+    return stream.stack.size() < limits_.stack_depth_max &&
+           open_count_ - detached_.count() < limits_.stack_entries_max;
+}
+
 bool Assembler::Impl::push(Stream& stream, const Open& open) {
-    if (stream.stack.size() >= limits_.stack_depth_max) return malformed("a stack too deep");
-    if (open_count_ - detached_.count() >= limits_.stack_entries_max) {
-        return malformed("too many spans on the stacks");
-    }
+    if (!room_on_stack(stream)) return malformed("too much on the stacks");
     ++open_count_;
     stream.stack.push_back(open);
     return true;

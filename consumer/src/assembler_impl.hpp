@@ -1,4 +1,5 @@
 // The assembler's inside. Split over files by subject: assembler.cpp (records of structure),
+// assembler_plain.cpp (the common case of it),
 // assembler_stack.cpp (snapshots, look-up), assembler_details.cpp (details, items, continuation),
 // assembler_deferred.cpp (operations held back), assembler_limits.cpp (too much open),
 // assembler_rows.cpp (rows of batches), assembler_state.cpp and assembler_restore.cpp (carry-over
@@ -72,6 +73,7 @@ private:
     bool import_end(Page& page);
     bool name(Stream& stream, const Record& r);
     void drop_import(Stream& stream);
+    [[nodiscard]] bool room_on_stack(const Stream& stream) const noexcept;
     bool push(Stream& stream, const Open& open);
     bool begin_inline_name(Stream& stream, Open& open);
     [[nodiscard]] std::int64_t mono_at(Page& page, std::uint32_t delta) const noexcept;
@@ -81,6 +83,14 @@ private:
         breach_ = why;
         return false;
     }
+
+    // assembler_plain.cpp
+    const std::byte* plain(Page& page, const std::byte* at, const std::byte* end_at);
+    bool plain_begin(Page& page, std::uint64_t head);
+    bool plain_end(Page& page, std::uint64_t head);
+    std::size_t plain_detail(Page& page, std::uint64_t head, const std::byte* at,
+                             const std::byte* end_at);
+    bool plain_translate(std::span<const std::byte> records, codec::Batch& batch) const;
 
     // assembler_stack.cpp
     bool begin_page(Page& page, const PageBytes& bytes, const std::byte*& at,
@@ -173,6 +183,8 @@ private:
     Result<void> corrupt() const;
 
     const codec::Instance instance_;
+    const TraceRef instance_root_{.high = instance_.id.number(),
+                                  .row_flags = codec::RowFlag::kNativeTrace};
     const TickClock& clock_;
     StringSource& strings_;
     const Limits limits_;
@@ -206,5 +218,11 @@ struct Assembler::Impl::Page {
     RowSink& sink;
     TickClock::Piece piece{};
 };
+
+inline std::int64_t Assembler::Impl::mono_at(Page& page, std::uint32_t delta) const noexcept {
+    const std::uint64_t ticks = page.stream.base_ticks + delta;
+    if (!page.piece.holds(ticks)) page.piece = clock_.piece_at(ticks);
+    return page.piece.mono_at(ticks);
+}
 
 }  // namespace spanring::consumer

@@ -54,15 +54,6 @@ ClockSource system_clock_source(std::uint32_t clock_kind) {
     };
 }
 
-std::int64_t TickClock::Piece::mono_at(std::uint64_t at) const noexcept {
-    const bool after = at >= ticks;
-    const std::uint64_t distance = after ? at - ticks : ticks - at;
-    const Wide ns = (static_cast<Wide>(distance) * ns_per_tick) >> 32;
-    // Ticks come from a producer and may be anything: 2^61 ns, 73 years either way, still adds up.
-    const auto bounded = static_cast<std::int64_t>(std::min<Wide>(ns, static_cast<Wide>(1) << 61));
-    return after ? mono_ns + bounded : mono_ns - bounded;
-}
-
 TickClock::TickClock(std::uint32_t clock_kind, ClockSource source, std::int64_t calibration_ns)
     : kind_(clock_kind), source_(std::move(source)) {
     first_ = best_reading();

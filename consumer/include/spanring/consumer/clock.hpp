@@ -34,9 +34,23 @@ public:
         std::int64_t mono_ns{0};
         std::uint64_t ns_per_tick{std::uint64_t{1} << 32};  ///< 32.32 fixed point
         /// Monotonic ns of `at`; before the piece's begin it is extrapolated.
-        [[nodiscard]] std::int64_t mono_at(std::uint64_t at) const noexcept;
+        [[nodiscard]] std::int64_t mono_at(std::uint64_t at) const noexcept {
+            if (at >= ticks) [[likely]] {
+                return mono_ns + ns_of(at - ticks);
+            }
+            return mono_ns - ns_of(ticks - at);
+        }
         [[nodiscard]] bool holds(std::uint64_t at) const noexcept {
             return at >= ticks && at < ticks_end;
+        }
+        /// Ticks come from a producer and may be anything: 2^61 ns, 73 years either way, still adds
+        /// up.
+        [[nodiscard]] std::int64_t ns_of(std::uint64_t distance) const noexcept {
+            __extension__ using Wide = unsigned __int128;
+            const Wide ns = (static_cast<Wide>(distance) * ns_per_tick) >> 32;
+            return static_cast<std::int64_t>(ns < (static_cast<Wide>(1) << 61)
+                                                 ? static_cast<std::uint64_t>(ns)
+                                                 : std::uint64_t{1} << 61);
         }
     };
 

@@ -91,6 +91,12 @@ public:
         }
         return learn(number, batch, strings, id);
     }
+    /// As name(), if it is known already.
+    [[nodiscard]] bool known(std::uint32_t number, codec::StringId* id) const noexcept {
+        if (number >= known_.size() || known_[number].epoch != epoch_) return false;
+        *id = known_[number].id;
+        return true;
+    }
     /// To be called before a batch is written to.
     void enter(std::uint64_t epoch) {
         if (epoch != epoch_) reset(epoch);
