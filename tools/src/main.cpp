@@ -28,6 +28,7 @@ void register_commands(CLI::App& app, Session& session) {
     add_export(app, session);
     add_replay(app, session);
     add_emit(app, session);
+    add_bench(app, session);
     add_plan(app, session);
     add_doctor(app, session);
     add_inspect(app, session);
@@ -43,7 +44,7 @@ void group_commands(CLI::App& app) {
         {"Watch", {"status", "top", "tail"}},
         {"Ask", {"services", "operations", "traces", "trace", "export"}},
         {"Make spans", {"replay", "emit"}},
-        {"Plan and repair", {"plan", "doctor", "inspect", "fsck", "limits", "version"}}};
+        {"Plan and repair", {"plan", "bench", "doctor", "inspect", "fsck", "limits", "version"}}};
     for (const auto& [group, names] : groups) {
         for (const char* name : names) app.get_subcommand(name)->group(group);
     }

@@ -39,8 +39,8 @@ TEST_P(Command, refuses_unknown_flags_in_one_line) {
 INSTANTIATE_TEST_SUITE_P(Every, Command,
                          testing::Values("up", "down", "status", "run", "top", "tail", "services",
                                          "operations", "traces", "trace", "export", "replay",
-                                         "emit", "plan", "doctor", "inspect", "fsck", "limits",
-                                         "version"),
+                                         "emit", "bench", "plan", "doctor", "inspect", "fsck",
+                                         "limits", "version"),
                          [](const auto& command) { return std::string(command.param); });
 
 TEST(Plain, help_lists_every_command) {
