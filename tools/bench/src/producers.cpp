@@ -196,6 +196,7 @@ Tally Producers::tally() {
     Tally tally;
     tally.emitted = emitted();
     std::uint64_t busy_ns = 0;
+    std::uint64_t cpu_ns = 0;
     for (std::size_t i = 0; i < board_.lanes(); ++i) {
         const Lane& lane = board_.lane(i);
         const double ns = static_cast<double>(std::max<std::uint64_t>(lane.paced_ns, 1));
@@ -205,9 +206,11 @@ Tally Producers::tally() {
         tally.lost += lane.lost;
         tally.all_stored = tally.all_stored && lane.all_stored != 0;
         busy_ns += lane.busy_ns;
+        cpu_ns += lane.cpu_ns;
     }
     const auto spans = static_cast<double>(std::max<std::uint64_t>(tally.paced_spans, 1));
     tally.busy_ns = static_cast<double>(busy_ns) / spans;
+    tally.cpu_ns = static_cast<double>(cpu_ns) / spans;
     return tally;
 }
 

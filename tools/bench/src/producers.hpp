@@ -23,6 +23,7 @@ struct Tally {
     std::uint64_t paced_spans{0};
     double spans_per_s{0};  ///< all together
     double busy_ns{0};      ///< per span: what a producer pays, its own making of the load included
+    double cpu_ns{0};       ///< per span: processor time, what it does between bursts included
     double off_core{0};     ///< share of the time, of the producer that had its core least
     std::uint64_t lost{0};  ///< by the library's counters
     bool all_stored{true};

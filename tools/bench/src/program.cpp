@@ -6,8 +6,10 @@
 #include <array>
 #include <cstddef>
 #include <iterator>
+#include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mix_traces.hpp"

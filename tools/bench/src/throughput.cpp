@@ -20,6 +20,8 @@ namespace {
 constexpr std::uint64_t kBurstNs = 100'000;
 /// The search ends when it is as near as this; the long run then goes down in such steps.
 constexpr double kStep = 0.03;
+/// Beside other programs a long run is much worse than short ones, as it meets their peaks.
+constexpr double kStepDespiteLoad = 0.3;
 constexpr unsigned kSearchRunsMax = 24;
 constexpr unsigned kLongRunsMax = 6;
 /// Below this, it is the machine that has no time.
@@ -77,13 +79,16 @@ public:
 
 private:
     [[nodiscard]] bool alone() const noexcept { return options_.pin && options_.producers == 1; }
+    /// On a core of its own a producer spins between bursts: what it misses, others had. Where
+    /// others are welcome, whoever spins only loses his turn to them.
+    [[nodiscard]] bool spins() const noexcept { return alone() && !options_.despite_load; }
 
     std::vector<ProducerPlan> plans(double spans_per_s, double seconds) const {
         std::vector<ProducerPlan> plans(options_.producers);
         for (std::size_t i = 0; i < plans.size(); ++i) {
             plans[i].load = options_.load;
             plans[i].seed = i + 1;
-            plans[i].pace = {spans_per_s / options_.producers, kBurstNs, seconds, !alone()};
+            plans[i].pace = {spans_per_s / options_.producers, kBurstNs, seconds, !spins()};
             if (options_.pin) plans[i].core = cores_[(cores_.size() - 1 - i) % cores_.size()];
         }
         return plans;
@@ -98,7 +103,7 @@ private:
         if (auto done = producers->wait_done([](std::uint64_t) {}); !done) {
             return std::move(done).error();
         }
-        return producers->tally().busy_ns;
+        return producers->tally().cpu_ns;
     }
 
     Result<Run> run(double spans_per_s, double seconds, const std::string& label, bool count) {
@@ -139,12 +144,12 @@ private:
         return run;
     }
 
-    /// The producer spins, so it has its core all the time unless others take it; on the
-    /// consumer's core, whatever is busy beside it.
-    static double others(const Run& run, double seconds, std::uint64_t core_busy_ns) {
+    /// The share that others had of the producer's core, if it spins, or of the consumer's,
+    /// whichever is more.
+    [[nodiscard]] double others(const Run& run, double seconds, std::uint64_t core_busy_ns) const {
         const double beside =
             static_cast<double>(core_busy_ns) - static_cast<double>(run.consumer_cpu_ns);
-        return std::max({0.0, run.tally.off_core, beside / (seconds * 1e9)});
+        return std::max({0.0, spins() ? run.tally.off_core : 0.0, beside / (seconds * 1e9)});
     }
 
     /// Returns the highest rate at which a short run lost nothing.
@@ -189,8 +194,9 @@ private:
     /// The long run, a little slower each time that it does not hold.
     Result<ThroughputReport> hold(double rate) {
         const bool searched = options_.spans_per_s == 0;
+        const double step = options_.despite_load ? kStepDespiteLoad : kStep;
         std::string why;
-        for (unsigned i = 0; i < (searched ? kLongRunsMax : 1); ++i, rate *= 1 - kStep) {
+        for (unsigned i = 0; i < (searched ? kLongRunsMax : 1); ++i, rate *= 1 - step) {
             auto held = run(rate, options_.seconds, "run " + format_rate(rate) + " spans/s", true);
             if (!held) return std::move(held).error();
             if (holds(*held, rate)) {
@@ -198,7 +204,7 @@ private:
                 return judge(*held, searched);
             }
             why = trouble(*held, rate);
-            if (searched && !options_.quiet) remark(why + "; once more, 3 % slower");
+            if (searched && !options_.quiet) remark(why + "; once more, slower");
         }
         return Error{ErrorCode::kBusy, why + "; no number"};
     }

@@ -1,6 +1,7 @@
 // `spanring bench throughput`: the command line and the report.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "bench_command.hpp"
