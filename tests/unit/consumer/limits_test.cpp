@@ -77,8 +77,7 @@ TEST(TooMuchOpen, details_over_the_limit_close_the_oldest_and_keep_their_place_a
     RecordWriter w;
     w.page(0, 1).begin(rig.strings.add("outer"), 1).integer(n, 1);
     for (std::uint64_t i = 0; i < 100; ++i) {
-        w.begin_async(n, 2 + i).record(SPANRING_REC_FOR, 0, 0, {SpanKey::of(0, i + 2).value});
-        w.integer(n, 7);
+        w.begin_async(n, 2 + i).aim(SpanKey::of(0, i + 2)).integer(n, 7);
     }
     w.begin(rig.strings.add("inner"), 200).end(102, 201).end(1, 202);
     for (const auto& page : w.pages()) {
@@ -111,9 +110,7 @@ TEST(TooMuchOpen, details_held_back_for_nobody_are_let_go) {
     const auto n = rig.strings.add("n");
     RecordWriter w;
     w.page(0, 1);
-    for (int i = 0; i < 200; ++i) {
-        w.record(SPANRING_REC_FOR, 0, 0, {SpanKey::of(5, 1).value}).integer(n, i);
-    }
+    for (int i = 0; i < 200; ++i) w.aim_shared(SpanKey::of(5, 1), 1).integer(n, i);
     const auto& page = w.pages()[0];
     std::size_t from = 0;
     for (const std::size_t to : page.ends) {
