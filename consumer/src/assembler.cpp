@@ -133,22 +133,20 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
     }
 }
 
-Open Assembler::Impl::child_of(const Stream& stream, SpanKey key) {
-    Open open;
+void Assembler::Impl::make_child(Open& open, const Open* top, SpanKey key) {
     open.key = key;
     open.mark = key.ordinal();
-    if (!stream.stack.empty()) {
-        const Open& top = stream.stack.back();
-        open.trace = top.trace;
-        if (top.entry != Open::Kind::kContext) {
-            open.parent = top.key.value;
+    if (top != nullptr) {
+        open.trace = top->trace;
+        if (top->entry != Open::Kind::kContext) {
+            open.parent = top->key.value;
             open.flags = Open::kParentNative;
-            if (top.has(Open::kStateInside) && top.trace.trace_state == 0) {
-                open.trace.trace_state = trace_state_number(pool_[top.details]);
+            if (top->has(Open::kStateInside) && top->trace.trace_state == 0) {
+                open.trace.trace_state = trace_state_number(pool_[top->details]);
             }
         } else {
-            open.parent = top.parent;
-            open.flags = top.flags & Open::kParentNative;
+            open.parent = top->parent;
+            open.flags = top->flags & Open::kParentNative;
         }
     }
     if (open.trace.row_flags == 0 && open.trace.high == 0 && open.trace.low == 0) {
@@ -157,6 +155,11 @@ Open Assembler::Impl::child_of(const Stream& stream, SpanKey key) {
         open.trace.row_flags = RowFlag::kNativeTrace;
     }
     open.w3c_flags = open.trace.w3c_flags;
+}
+
+Open Assembler::Impl::child_of(const Stream& stream, SpanKey key) {
+    Open open;
+    make_child(open, stream.stack.empty() ? nullptr : &stream.stack.back(), key);
     return open;
 }
 

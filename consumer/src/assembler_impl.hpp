@@ -77,6 +77,7 @@ private:
     bool push(Stream& stream, const Open& open);
     bool begin_inline_name(Stream& stream, Open& open);
     [[nodiscard]] std::int64_t mono_at(Page& page, std::uint32_t delta) const noexcept;
+    void make_child(Open& open, const Open* top, SpanKey key);
     [[nodiscard]] Open child_of(const Stream& stream, SpanKey key);
     Open context_of(const Stream& stream, const Record& r);
     bool malformed(const char* why) noexcept {
@@ -183,8 +184,6 @@ private:
     Result<void> corrupt() const;
 
     const codec::Instance instance_;
-    const TraceRef instance_root_{.high = instance_.id.number(),
-                                  .row_flags = codec::RowFlag::kNativeTrace};
     const TickClock& clock_;
     StringSource& strings_;
     const Limits limits_;

@@ -38,7 +38,7 @@ const std::byte* Assembler::Impl::plain(Page& page, const std::byte* at, const s
     if (page.stream.for_key.value != 0) return at;
     while (end_at - at >= 8) {
         const std::uint64_t head = head_at(at);
-        std::size_t bytes = 8;
+        std::size_t bytes = 0;
         switch (head & 0xff) {
             case SPANRING_REC_BEGIN: bytes = plain_begin(page, head) ? 8 : 0; break;
             case SPANRING_REC_END: bytes = plain_end(page, head) ? 8 : 0; break;
@@ -55,26 +55,12 @@ bool Assembler::Impl::plain_begin(Page& page, std::uint64_t head) {
     const std::size_t depth = s.stack.size();
     const std::uint64_t ordinal = s.next_ordinal;
     if (spanring_record_id(head) == SPANRING_ID_INLINE || ordinal > SpanKey::kOrdinalMask ||
-        !room_on_stack(s) || (depth != 0 && s.stack.back().has(Open::kStateInside))) {
+        !room_on_stack(s)) {
         return false;
     }
-    const SpanKey key = SpanKey::of(page.number, ordinal);
     Open& open = s.stack.emplace_back();
-    if (depth != 0) {
-        const Open& top = s.stack[depth - 1];
-        const bool in_span = top.entry != Open::Kind::kContext;
-        open.trace = top.trace;
-        open.parent = in_span ? top.key.value : top.parent;
-        open.flags = in_span ? Open::kParentNative : top.flags & Open::kParentNative;
-        open.w3c_flags = open.trace.w3c_flags;
-    }
-    if (open.trace.row_flags == 0 && open.trace.high == 0 && open.trace.low == 0) {
-        open.trace = instance_root_;
-        open.trace.low = key.value;
-    }
+    make_child(open, depth != 0 ? &s.stack[depth - 1] : nullptr, SpanKey::of(page.number, ordinal));
     s.next_ordinal = ordinal + 1;
-    open.mark = ordinal;
-    open.key = key;
     open.name = spanring_record_id(head);
     open.start_mono_ns = mono_at(page, spanring_record_low(head));
     open.start_ns = open.start_mono_ns + clock_.real_offset_ns();
