@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "record_maker.hpp"
 #include "require.hpp"
+#include "scratch_folder.hpp"
 #include "segment.hpp"
 #include "spanring/abi/page_layout.h"
 #include "spanring/abi/segment_layout.h"
@@ -75,17 +75,14 @@ void fill_header(spanring_segment_header& h) {
 class File {
 public:
     File() {
-        char path[] = "/dev/shm/spanring-fuzz-XXXXXX";
-        path_ = ::mkdtemp(path);
         directory_ = std::make_unique<shm::RingDirectory>(
-            std::move(*shm::RingDirectory::open(path_, shm::RingDirectory::Create::kNo)));
-        fd_ = ::open((path_ + "/" + kName).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+            std::move(*shm::RingDirectory::open(folder_.path(), shm::RingDirectory::Create::kNo)));
+        fd_ = ::open((folder_.path() + "/" + kName).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         require(fd_ >= 0 && ::ftruncate(fd_, sizeof(Image)) == 0, "the file is made");
         void* at = ::mmap(nullptr, sizeof(Image), PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
         require(at != MAP_FAILED, "the file is mapped");
         image_ = static_cast<Image*>(at);
     }
-    ~File() { std::filesystem::remove_all(path_); }
     File(const File&) = delete;
     File& operator=(const File&) = delete;
 
@@ -105,7 +102,7 @@ public:
 
 private:
     static constexpr const char* kName = "1-fuzz.seg";
-    std::string path_;
+    fuzz::ScratchFolder folder_;
     std::unique_ptr<shm::RingDirectory> directory_;
     int fd_{-1};
     Image* image_{nullptr};

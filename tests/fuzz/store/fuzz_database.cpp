@@ -10,6 +10,7 @@
 #include "frame_maker.hpp"
 #include "recovery.hpp"
 #include "require.hpp"
+#include "scratch_folder.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::store {
@@ -20,14 +21,9 @@ using fuzz::require;
 /// One for the life of the fuzzer; its windows and catalogue are of one input.
 const Folder& folder() {
     struct Scratch {
-        Scratch() {
-            char path[] = "/dev/shm/spanring-fuzz-XXXXXX";
-            root = ::mkdtemp(path);
-            folder = std::make_unique<Folder>(std::move(*Folder::open_or_create(root + "/db")));
-        }
-        ~Scratch() { std::filesystem::remove_all(root); }
-        std::string root;
-        std::unique_ptr<Folder> folder;
+        fuzz::ScratchFolder root;
+        std::unique_ptr<Folder> folder =
+            std::make_unique<Folder>(std::move(*Folder::open_or_create(root.path() + "/db")));
     };
     static Scratch scratch;
     return *scratch.folder;
