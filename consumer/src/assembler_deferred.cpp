@@ -111,7 +111,7 @@ bool Assembler::Impl::apply_ripe(RowSink& sink) {
 
 Result<void> Assembler::Impl::end_turn(bool complete, RowSink& sink) {
     bool good = true;
-    if (complete || ripe_.size() + fresh_.size() > limits_.deferred_max) {
+    if (complete) {
         good = apply_ripe(sink);
         ripe_.swap(fresh_);
     }

@@ -199,7 +199,8 @@ bool Assembler::Impl::read_deferred(std::span<const std::byte> bytes) {
     BytesReader in(bytes);
     if (!is_known_version(in.number())) return false;
     next_serial_ = in.number();
-    for (auto* ops : {&ripe_, &fresh_}) {
+    // All of it was seen before the round that comes: it is due at its end.
+    for (int list = 0; list < 2; ++list) {
         const std::uint64_t count = in.number();
         for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
             Deferred op;
@@ -211,7 +212,7 @@ bool Assembler::Impl::read_deferred(std::span<const std::byte> bytes) {
             op.records.assign(records.begin(), records.end());
             details_held_ += records.size();
             if (op.what > Deferred::What::kLostEnd) return false;
-            ops->push_back(std::move(op));
+            ripe_.push_back(std::move(op));
         }
     }
     return in.ok() && in.at_end();

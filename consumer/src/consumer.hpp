@@ -64,7 +64,7 @@ private:
     void drain_all();
     void hold_less();
     void note_closed_early(Segment& segment);
-    std::size_t drain_one(Segment& segment);
+    std::size_t drain_one(Segment& segment, std::size_t budget);
     void quarantine(Segment& segment, const Error& error);
     void limit_quarantined();
     void close_if_done(Segment& segment, const Segment::Drained& drained, bool last_look);
@@ -108,6 +108,7 @@ private:
 
     std::vector<store::InstanceDelta> gone_;      ///< instances whose rings were gone at the start
     std::vector<std::unique_ptr<Turn>> carried_;  ///< came back uncommitted
+    std::size_t turn_bytes_{kTurnBytesFirst};     ///< what one turn reads at most
     std::size_t bytes_in_flight_{0};
     bool failing_{false};
     SteadyTime retry_at_{};

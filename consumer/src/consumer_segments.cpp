@@ -174,27 +174,28 @@ void Consumer::drain_all() {
     std::size_t bytes = 0;
     in_turn(segments_, &drain_first_, [&](const std::unique_ptr<Segment>& segment) {
         if (segment->life == Segment::Life::kEnded) return true;
-        if (bytes >= kTurnBytesMax || rows_.bytes() >= kTurnRowBytesMax) {
+        if (bytes >= turn_bytes_ || rows_.bytes() >= kTurnRowBytesMax) {
             is_complete_ = false;
             return false;
         }
-        bytes += drain_one(*segment);
+        bytes += drain_one(*segment, turn_bytes_ - bytes);
         return true;
     });
+    if (bytes >= turn_bytes_) turn_bytes_ = std::min(2 * turn_bytes_, kTurnBytesMax);
     hold_less();
 }
 
 // Returns the bytes that were read.
-std::size_t Consumer::drain_one(Segment& segment) {
+std::size_t Consumer::drain_one(Segment& segment, std::size_t budget) {
     // Before the drain: what it finds is then all that there will ever be.
     const bool last_look = segment.life == Segment::Life::kDead && segment.stands_still();
-    auto drained = segment.drain(rows_, limits_.turn_bytes_max);
+    auto drained = segment.drain(rows_, budget);
     if (!drained) {
         quarantine(segment, drained.error());
         return 0;
     }
     if (drained->bytes != 0) anything_ = true;
-    if (auto ended = segment.assembler().end_turn(drained->complete, rows_); !ended) {
+    if (auto ended = segment.end_turn(*drained, rows_); !ended) {
         quarantine(segment, ended.error());
         return drained->bytes;
     }
@@ -247,8 +248,8 @@ void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained, 
     if (!last_look) return;
     // Committed up to the last byte first, and then, in a frame of its own, that it has ended: if
     // this consumer dies between the two, the next finds nothing left to read.
-    if (drained.bytes != 0 || !drained.complete || segment.turns_in_flight != 0 ||
-        segment.assembler().has_deferred()) {
+    if (drained.bytes != 0 || !drained.complete || !drained.at_once ||
+        segment.turns_in_flight != 0 || segment.assembler().has_deferred()) {
         return;
     }
     segment.refresh_losses();

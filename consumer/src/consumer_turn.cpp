@@ -121,8 +121,9 @@ bool Consumer::add_segment(Segment& segment, bool whole, Turn& turn) {
     }
     auto marks = segment.take_marks();
     if (changed) turn.frame.instances.push_back(std::move(delta));
-    const bool tells = !marks.empty() || ended;
-    if (tells) turn.marks.push_back({segment.number(), std::move(marks), ended});
+    marks.ended = ended;
+    const bool tells = marks.tells || ended;
+    if (tells) turn.marks.push_back(std::move(marks));
     // Of a snapshot, which always says something, only what is new makes a frame.
     return tells || (changed && (!whole || segment.assembler().has_deferred()));
 }
@@ -193,7 +194,7 @@ void Consumer::committed(Turn& turn) {
         if (at == segments_.end()) continue;
         Segment& segment = *at->second;
         if (!segment.quarantined) {
-            auto told = segment.commit(marks.pages);
+            auto told = segment.commit(marks);
             if (!told) quarantine(segment, told.error());
         }
         if (marks.ended) segment_gone(segment);

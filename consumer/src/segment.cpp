@@ -39,7 +39,11 @@ Segment::Segment(shm::SegmentReader reader, std::uint64_t number, TickClock& clo
     : reader_(std::move(reader)),
       number_(number),
       assembler_(instance_of(reader_.identity()), clock, *this, limits),
-      strings_(1) {}
+      strings_(1) {
+    // What the last consumer held back is restored, and due at the end of the first round.
+    const auto turn = reader_.turn_stored();
+    if (turn) turn_ = round_end_ = turn_told_ = *turn;
+}
 
 Result<void> Segment::restore(const store::InstanceDelta& recovered, const codec::Batch& open,
                               std::span<const std::size_t> rows,
@@ -175,65 +179,90 @@ Result<void> Segment::read_page(const shm::PageView& view, RowSink& sink, Draine
     return {};
 }
 
-Result<void> Segment::drain_stream(std::span<shm::PageView> views, RowSink& sink,
-                                   std::size_t budget, Drained& drained) {
-    const std::uint32_t stream = views.front().stream;
-    if (stream >= cursors_.size()) cursors_.resize(stream + 1);
-    for (std::size_t i = 0; i < views.size(); ++i) {
-        shm::PageView& view = views[i];
-        Cursor& cursor = cursors_[stream];
-        if (cursor.known && view.sequence < cursor.sequence) {
-            // Read to its end; its release is on the way, unless that is what the last consumer
-            // died of.
-            Position* known = view.page < positions_.size() ? &positions_[view.page] : nullptr;
-            if (known != nullptr && known->released && known->generation == view.generation) {
-                continue;
-            }
-            auto stored = reader_.stored_bytes(view);
-            const bool whole = known != nullptr && known->generation == view.generation &&
-                               known->bytes == view.committed;
-            if (!whole && (!stored || *stored < view.committed)) {
-                return Error{ErrorCode::kCorrupt, "a page whose turn is over"};
-            }
-        } else if (gap_before(view, cursor)) {
-            drained.complete = false;
-            return {};
-        }
-        // Its writer has left this page for the next one: what it says now is the last word.
-        if (i + 1 != views.size() && view.state == SPANRING_PAGE_WRITING) {
-            const shm::PageView before = view;
-            auto again = reader_.peek(view.page, &view);
-            if (!again) return std::move(again).error();
-            if (!*again || view.generation != before.generation) {
-                return Error{ErrorCode::kCorrupt, "a page went away while it was read"};
-            }
-        }
-        if (drained.bytes >= budget || sink.bytes() >= kTurnRowBytesMax) {
-            drained.complete = false;
-            return {};
-        }
-        if (auto read = read_page(view, sink, drained); !read) return read;
-        if (!cursor.known || view.sequence > cursor.sequence) {
-            cursor = {.known = true, .sequence = view.sequence};
-        }
-    }
+Result<void> Segment::begin_round() {
+    round_at_ = 0;
+    round_whole_ = true;
+    if (auto peeked = reader_.peek_all(&round_); !peeked) return peeked;
+    std::sort(round_.begin(), round_.end(), [](const auto& a, const auto& b) {
+        return a.stream != b.stream ? a.stream < b.stream : a.sequence < b.sequence;
+    });
+    if (round_.empty()) return {};
+    const std::uint32_t streams = round_.back().stream + 1;
+    if (streams > cursors_.size()) cursors_.resize(streams);
     return {};
+}
+
+// To the next round: its pages here are read in their order, or not at all.
+void Segment::skip_stream() {
+    const std::uint32_t stream = round_[round_at_].stream;
+    while (round_at_ != round_.size() && round_[round_at_].stream == stream) ++round_at_;
+    round_whole_ = false;
+}
+
+// Returns false if nothing is left to read of the page. `look_again`: more may stand in it by now,
+// or it may have gone.
+Result<bool> Segment::may_read(shm::PageView& view, bool look_again) {
+    if (look_again) {
+        const std::uint32_t generation = view.generation;
+        auto again = reader_.peek(view.page, &view);
+        if (!again) return std::move(again).error();
+        // Read in the last round, and released since this one began.
+        if (!*again || view.generation != generation) return false;
+    }
+    const Cursor& cursor = cursors_[view.stream];
+    if (!cursor.known || view.sequence >= cursor.sequence) return true;
+    // Read to its end; its release is on the way, unless that is what the last consumer died of.
+    const Position* known = view.page < positions_.size() ? &positions_[view.page] : nullptr;
+    const bool same = known != nullptr && known->generation == view.generation;
+    if (same && known->released) return false;
+    auto stored = reader_.stored_bytes(view);
+    const bool whole = same && known->bytes == view.committed;
+    if (!whole && (!stored || *stored < view.committed)) {
+        return Error{ErrorCode::kCorrupt, "a page whose turn is over"};
+    }
+    return true;
 }
 
 Result<Segment::Drained> Segment::drain(RowSink& sink, std::size_t budget) {
     Drained drained;
-    if (auto peeked = reader_.peek_all(&views_); !peeked) return std::move(peeked).error();
-    std::sort(views_.begin(), views_.end(), [](const auto& a, const auto& b) {
-        return a.stream != b.stream ? a.stream < b.stream : a.sequence < b.sequence;
-    });
-    for (std::size_t from = 0; from < views_.size();) {
-        std::size_t to = from + 1;
-        while (to < views_.size() && views_[to].stream == views_[from].stream) ++to;
-        auto read = drain_stream(std::span(views_).subspan(from, to - from), sink, budget, drained);
-        if (!read) return std::move(read).error();
-        from = to;
+    drained.at_once = round_at_ == round_.size();
+    if (drained.at_once) {
+        if (auto begun = begin_round(); !begun) return std::move(begun).error();
     }
+    while (round_at_ != round_.size()) {
+        if (drained.bytes >= budget || sink.bytes() >= kTurnRowBytesMax) return drained;
+        shm::PageView& view = round_[round_at_];
+        Cursor& cursor = cursors_[view.stream];
+        if (gap_before(view, cursor)) {
+            skip_stream();
+            continue;
+        }
+        ++round_at_;
+        // Its writer had left it for the next one when the round began: what it says now is the
+        // last word.
+        const bool is_left = round_at_ != round_.size() &&
+                             round_[round_at_].stream == view.stream &&
+                             view.state == SPANRING_PAGE_WRITING;
+        auto readable = may_read(view, is_left || !drained.at_once);
+        if (!readable) return std::move(readable).error();
+        if (!*readable) continue;
+        if (auto read = read_page(view, sink, drained); !read) return std::move(read).error();
+        if (!cursor.known || view.sequence > cursor.sequence) {
+            cursor = {.known = true, .sequence = view.sequence};
+        }
+    }
+    drained.complete = round_whole_;
     return drained;
+}
+
+// What was read in the last complete round and held back is due now: whatever happened before it
+// was published before this round's look at the pages.
+Result<void> Segment::end_turn(const Drained& drained, RowSink& sink) {
+    if (drained.complete) {
+        settled_ = std::max(settled_, round_end_);
+        round_end_ = turn_ + (changed_pages_.empty() ? 0 : 1);
+    }
+    return assembler_.end_turn(drained.complete, sink);
 }
 
 // DESIGN, "Life cycle". The header's `revoked` alone is read at the next slow path, which may be

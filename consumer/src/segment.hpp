@@ -32,7 +32,8 @@ class Segment final : public StringSource {
 public:
     struct Drained {
         std::size_t bytes{0};
-        bool complete{true};  ///< every stream, up to a `committed` loaded in this call
+        bool complete{false};  ///< this call ended a round
+        bool at_once{false};   ///< and had begun it
     };
 
     Segment(shm::SegmentReader reader, std::uint64_t number, TickClock& clock,
@@ -44,8 +45,11 @@ public:
                                        std::span<const std::byte> deferred);
 
     /// Copies and assembles what is published and was not read yet, at most about `budget` bytes.
-    /// Errors: kCorrupt, kIo: quarantine it.
+    /// One look at all pages begins a round; as many calls as the budget asks for read what that
+    /// look saw, and then the round is complete. Errors: kCorrupt, kIo: quarantine it.
     [[nodiscard]] Result<Drained> drain(RowSink& sink, std::size_t budget);
+    /// Behind each drain(): applies what was held back and is due. Errors: kCorrupt: as above.
+    [[nodiscard]] Result<void> end_turn(const Drained& drained, RowSink& sink);
     /// Returns whether something is published that was not read yet.
     [[nodiscard]] bool has_news();
     [[nodiscard]] Result<void> refresh_resource();
@@ -54,11 +58,10 @@ public:
 
     /// What changed since the last call (`whole`: everything); false if nothing did.
     bool fill_delta(bool whole, store::InstanceDelta& delta);
-    /// What the commit of this turn lets the producer know: the marks of the turn that fill_delta
-    /// described, or, while operations are held back, of the one before.
-    [[nodiscard]] std::vector<PageMark> take_marks();
+    /// What the commit of this turn, which fill_delta described, lets the producer know.
+    [[nodiscard]] SegmentMarks take_marks();
     /// The turn of these marks is committed: says so to the producer.
-    [[nodiscard]] Result<void> commit(const std::vector<PageMark>& marks);
+    [[nodiscard]] Result<void> commit(const SegmentMarks& marks);
 
     /// Of a process that was judged dead. If that was a mistake, its threads must not publish
     /// behind our last look: all are told to leave their pages, and then none of them is inside a
@@ -108,8 +111,9 @@ private:
         std::uint64_t sequence{0};
     };
 
-    Result<void> drain_stream(std::span<shm::PageView> views, RowSink& sink, std::size_t budget,
-                              Drained& drained);
+    Result<void> begin_round();
+    void skip_stream();
+    Result<bool> may_read(shm::PageView& view, bool look_again);
     Result<void> read_page(const shm::PageView& view, RowSink& sink, Drained& drained);
     Result<Position*> position_of(const shm::PageView& view);
     Result<void> catch_up(const shm::PageView& view, std::uint32_t to);
@@ -123,14 +127,23 @@ private:
     std::vector<Position> positions_;
     std::vector<std::uint32_t> changed_pages_;
     std::vector<std::uint32_t> released_pages_;
-    std::vector<PageMark> late_marks_;    ///< of the last turn, told with the next
     std::vector<Position> quiet_before_;  ///< by page, as take_idle_pages last saw them
     std::vector<Cursor> cursors_;
     std::vector<shm::PageView> views_;
+    std::vector<shm::PageView> round_;  ///< by stream and sequence
+    std::size_t round_at_{0};           ///< the next of them
+    bool round_whole_{true};            ///< no stream had to be left for the next round
     std::vector<std::byte> copy_;
     std::vector<std::byte> resource_;
     std::vector<store::StreamLosses> losses_;
     std::vector<bool> losses_changed_;
+    // Turns in which something was read, counted on over the lives of consumers.
+    std::uint64_t turn_{0};
+    std::uint64_t round_end_{0};  ///< the turn in which the last complete round ended
+    std::uint64_t settled_{0};    ///< the turn up to which nothing is held back
+    std::uint64_t settled_said_{0};
+    std::uint64_t turn_told_{0};
+    std::uint64_t settled_told_{0};
     bool stands_still_{false};
     std::chrono::steady_clock::time_point revoked_at_{};
     RowSink muted_;  ///< rows of what another database already has

@@ -42,24 +42,32 @@ bool Segment::fill_delta(bool whole, store::InstanceDelta& delta) {
            !delta.losses.empty();
 }
 
-std::vector<PageMark> Segment::take_marks() {
-    std::vector<PageMark> marks;
-    marks.reserve(changed_pages_.size());
+SegmentMarks Segment::take_marks() {
+    SegmentMarks marks;
+    marks.segment = number_;
+    marks.pages.reserve(changed_pages_.size());
     for (const std::uint32_t page : changed_pages_) {
         Position& at = positions_[page];
         at.changed = false;
-        marks.push_back({page, at.generation, at.bytes, at.released});
+        marks.pages.push_back({page, at.generation, at.bytes, at.released});
     }
+    if (!changed_pages_.empty()) ++turn_;
     changed_pages_.clear();
-    // What is held back becomes rows in the next turn only: a flush that returned before would find
-    // spans unfinished that have ended. One turn and no more, or a ring under load would fill up.
-    if (assembler_.has_deferred()) return std::exchange(late_marks_, std::move(marks));
-    late_marks_.insert(late_marks_.end(), marks.begin(), marks.end());
-    return std::exchange(late_marks_, {});
+    if (!assembler_.has_deferred()) settled_ = turn_;
+    marks.turn = turn_;
+    marks.settled = settled_;
+    marks.tells = !marks.pages.empty() || settled_ != settled_said_;
+    settled_said_ = settled_;
+    return marks;
 }
 
-Result<void> Segment::commit(const std::vector<PageMark>& marks) {
-    for (const PageMark& mark : marks) {
+Result<void> Segment::commit(const SegmentMarks& marks) {
+    // Turns that could not be committed come with a later one, behind it.
+    if (marks.turn > turn_told_) {
+        turn_told_ = marks.turn;
+        if (auto told = reader_.set_turn_stored(turn_told_); !told) return told;
+    }
+    for (const PageMark& mark : marks.pages) {
         auto stored = reader_.set_stored(mark.page, mark.generation, mark.bytes);
         if (!stored) return stored;
         if (!mark.release) continue;
@@ -69,6 +77,10 @@ Result<void> Segment::commit(const std::vector<PageMark>& marks) {
         Position& at = positions_[mark.page];
         // The producer may have the page again already, but nobody has read of that life yet.
         if (at.generation == mark.generation) at = {.generation = mark.generation};
+    }
+    if (marks.settled > settled_told_) {
+        settled_told_ = marks.settled;
+        return reader_.set_turn_settled(settled_told_);
     }
     return {};
 }

@@ -27,7 +27,10 @@ struct PageMark {
 struct SegmentMarks {
     std::uint64_t segment{0};  ///< number of the segment in this consumer's life
     std::vector<PageMark> pages;
+    std::uint64_t turn{0};     ///< in which these pages were read
+    std::uint64_t settled{0};  ///< the turn up to which nothing is held back
     bool ended{false};
+    bool tells{false};  ///< something that the producer does not know yet
 };
 
 struct Turn {

@@ -93,11 +93,19 @@ bool flush_ns(std::uint64_t timeout_ns) noexcept {
         settled = settle(*process);
     }
     Published published(*segment.get());
-    while (!published.stored()) {
-        if (shm::monotonic_ns() >= end_at) return false;
-        shm::ring_if_waiting(process->control->flags, process->doorbell->word);
-        wait_a_little();
-    }
+    const auto wait_until = [&](auto&& done) {
+        while (!done()) {
+            if (shm::monotonic_ns() >= end_at) return false;
+            shm::ring_if_waiting(process->control->flags, process->doorbell->word);
+            wait_a_little();
+        }
+        return true;
+    };
+    if (!wait_until([&] { return published.stored(); })) return false;
+    // What several threads did to one span is held back for a turn or two: it is stored, but a
+    // query finds the span as it was before.
+    const std::uint64_t turn = segment.get()->turn_stored();
+    if (!wait_until([&] { return segment.get()->turn_settled() >= turn; })) return false;
     return settled;
 }
 

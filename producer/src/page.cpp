@@ -163,17 +163,18 @@ bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason&
     return true;
 }
 
+namespace {
+
 // The chain is written into the pages themselves, where the first record will stand: to a reader
 // they are empty until the header says their generation.
-bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept {
+bool claim_chain(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept {
     for (std::size_t i = 0; i < pages; ++i) {
         const std::uint32_t first = writer.reserve_first;
         const std::uint32_t generation = writer.reserve_generation;
         writer.reserve_first = 0;
-        const shm::PageClaim page = claim(process, writer, false, reason);
+        const shm::PageClaim page = claim(process, writer, true, reason);
         if (!page.valid()) {
             writer.reserve_first = first;
-            drop_claims(process, writer);
             return false;
         }
         std::memcpy(page.bytes() + SPANRING_PAGE_DATA, &first, 4);
@@ -182,6 +183,21 @@ bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason
         writer.reserve_generation = page.generation;
     }
     return true;
+}
+
+}  // namespace
+
+bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept {
+    bool claimed = false;
+    if (may_block(process)) {
+        // Two that wait with pages in their hands would wait for each other.
+        const OwnerGuard guard(process.wiped->ahead_lock);
+        claimed = guard && claim_chain(process, writer, pages, reason);
+    } else {
+        claimed = claim_chain(process, writer, pages, reason);
+    }
+    if (!claimed) drop_claims(process, writer);
+    return claimed;
 }
 
 void drop_claims(Process& process, Writer& writer) noexcept {

@@ -25,7 +25,7 @@
 namespace spanring::detail {
 
 /// Changes with every change of a struct in this file: copies of different versions do not share.
-inline constexpr std::uint64_t kProcessMagic = 0x3330'434f'5250'5053;  // "SPPROC03"
+inline constexpr std::uint64_t kProcessMagic = 0x3430'434f'5250'5053;  // "SPPROC04"
 inline constexpr const char* kProcessName = "spanring-process";
 /// A missing directory or a full tmpfs is looked at again this often at most.
 inline constexpr std::uint64_t kRetryNs = 1'000'000'000;
@@ -100,6 +100,7 @@ struct Wiped {
     std::uint32_t alive;  ///< 1; 0 in a forked child until its first slow path
     OwnerLock lock;
     OwnerLock sites_lock;  ///< of the lists in call_sites.cpp
+    OwnerLock ahead_lock;  ///< of the one thread that may wait for pages while it holds some
     Writer* orphans;       ///< writers whose slots wait for a page, by next_orphan
     HeldSegment* current;  ///< holds itself; null: none so far
     HeldSegment segments[kSegmentsMax];

@@ -173,11 +173,12 @@ std::size_t Tracepoint::page_room() const noexcept {
 bool Tracepoint::room(std::size_t bytes) noexcept {
     if (bytes <= left()) return true;
     if (bytes <= page_room()) return turn_page(*process_, *writer_, bytes, reason_);
-    // Larger than a page. Whoever may wait does so page by page; else all pages first, so that it
-    // is written whole or not at all. The pages of the stack's snapshot come before.
-    if (!may_block(*process_)) {
+    // Larger than a page: all pages first, so that it is written whole or not at all. What is large
+    // beside the ring itself is written page by page, by who may wait for each. The pages of the
+    // stack's snapshot come before.
+    const std::size_t pages = bytes / (page_room() - page_room() / 4 - kLeftUnused) + 1;
+    if (!may_block(*process_) || pages <= segment_of(*writer_).pages_max() / 2) {
         if (writer_->resync != 0 && !turn_page(*process_, *writer_, 0, reason_)) return false;
-        const std::size_t pages = bytes / (page_room() - page_room() / 4 - kLeftUnused) + 1;
         if (!claim_ahead(*process_, *writer_, pages, reason_)) return false;
     }
     return turn_page(*process_, *writer_, page_room(), reason_);

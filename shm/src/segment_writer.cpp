@@ -115,6 +115,16 @@ std::uint64_t SegmentWriter::released_count() const noexcept {
     return RealAtomics::load(header()->released_count, std::memory_order_acquire);
 }
 
+std::uint64_t SegmentWriter::turn_stored() const noexcept {
+    // acquire: keeps the loads of turn_settled() behind it.
+    return RealAtomics::load(header()->turn_stored, std::memory_order_acquire);
+}
+
+std::uint64_t SegmentWriter::turn_settled() const noexcept {
+    // acquire: pairs with the release in SegmentReader::set_settled(): who sees it may query.
+    return RealAtomics::load(header()->turn_settled, std::memory_order_acquire);
+}
+
 PageClaim SegmentWriter::claim_page(std::uint32_t stream) noexcept {
     const std::uint32_t pages = pages_declared();
     // What a failed search depends on: pages released, and pages there are. Loaded before the

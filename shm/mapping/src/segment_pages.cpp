@@ -110,6 +110,31 @@ Result<void> SegmentReader::set_stored(std::uint32_t page, std::uint32_t generat
     return impl_->guarded([&] { PageRing::set_stored(impl_->ring, page, generation, bytes); });
 }
 
+Result<std::uint64_t> SegmentReader::turn_stored() const {
+    std::uint64_t turn_untrusted = 0;  // harms whoever wrote it: his flush waits for it
+    Result<void> loaded = impl_->guarded([&] {
+        // relaxed: what the last consumer wrote; nothing is read on the strength of it.
+        turn_untrusted = RealAtomics::load(impl_->header().turn_stored, std::memory_order_relaxed);
+    });
+    if (!loaded) return std::move(loaded).error();
+    return turn_untrusted;
+}
+
+Result<void> SegmentReader::set_turn_stored(std::uint64_t turn) {
+    return impl_->guarded([&] {
+        // release: pairs with the acquire in SegmentWriter::turn_stored(). The release of the
+        // pages' `stored` behind it is what puts it before them.
+        RealAtomics::store(impl_->header().turn_stored, turn, std::memory_order_release);
+    });
+}
+
+Result<void> SegmentReader::set_turn_settled(std::uint64_t turn) {
+    return impl_->guarded([&] {
+        // release: pairs with the acquire in SegmentWriter::turn_settled().
+        RealAtomics::store(impl_->header().turn_settled, turn, std::memory_order_release);
+    });
+}
+
 Result<void> SegmentReader::release(std::uint32_t page, std::uint32_t generation) {
     if (Result<void> valid = impl_->check_index(page); !valid) return valid;
     bool released = false;

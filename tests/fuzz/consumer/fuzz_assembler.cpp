@@ -31,7 +31,6 @@ Limits small_limits() {
             .stack_depth_max = 32,
             .open_details_bytes_max = 64u << 10,
             .span_details_bytes_max = 4u << 10,
-            .deferred_max = 16,
             .inline_string_bytes_max = 256};
 }
 

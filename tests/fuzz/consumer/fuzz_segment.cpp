@@ -180,16 +180,21 @@ private:
         const auto drained = segment_->drain(rows_, kBudget);
         if (!drained) return false;
         require(drained->bytes <= kBudget + kPageBytes, "a turn copies no more than its budget");
-        if (!segment_->assembler().end_turn(drained->complete, rows_)) return false;
+        if (!segment_->end_turn(*drained, rows_)) return false;
         store::InstanceDelta delta;
         (void)segment_->fill_delta(in_.ConsumeBool(), delta);
         require(delta.pages.size() <= segment_->identity().pages_max, "a position for each page");
-        for (const PageMark& mark : segment_->take_marks()) marks_.push_back(mark);
+        marks_.push_back(segment_->take_marks());
         take();
         return true;
     }
     /// Later than the turns: they are on their way through the database.
-    bool commit() { return segment_->commit(std::exchange(marks_, {})).ok(); }
+    bool commit() {
+        for (const SegmentMarks& marks : std::exchange(marks_, {})) {
+            if (!segment_->commit(marks)) return false;
+        }
+        return true;
+    }
     bool look_around() {
         (void)segment_->refresh_losses();
         (void)segment_->take_idle_pages();
@@ -211,7 +216,7 @@ private:
     Clocks clocks_;
     RowSink rows_;
     std::unique_ptr<Segment> segment_;
-    std::vector<PageMark> marks_;
+    std::vector<SegmentMarks> marks_;
 };
 
 }  // namespace

@@ -184,13 +184,13 @@ TEST_P(MistakeOrder, what_is_done_to_a_span_after_the_last_look_is_counted) {
 INSTANTIATE_TEST_SUITE_P(BeginFirst, MistakeOrder, ::testing::Bool());
 
 TEST_F(Mistake, what_threads_write_meanwhile_is_stored_or_counted) {
-    constexpr std::uint64_t kThreads = 3;
+    constexpr std::uint64_t kWriters = 3;
     const Report report = run([](Report&) {},
                               [&](Report& r) {
                                   std::atomic<bool> stop{false};
                                   std::atomic<std::uint64_t> begun{0};
                                   std::vector<std::thread> threads;
-                                  for (std::uint64_t t = 0; t < kThreads; ++t) {
+                                  for (std::uint64_t t = 0; t < kWriters; ++t) {
                                       threads.emplace_back([&stop, &begun] {
                                           std::uint64_t mine = 0;
                                           while (!stop.load()) {

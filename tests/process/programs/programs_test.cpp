@@ -27,7 +27,7 @@ using tools::emit::ProcessState;
 using tools::emit::Program;
 
 struct Step {
-    enum What { kProgram, kTurn, kRestartTold, kRestartUntold };
+    enum What { kProgram, kTurn, kTurnAndFlush, kRestartTold, kRestartUntold };
     What what{kProgram};
     unsigned thread{0};
     std::uint64_t seed{0};
@@ -36,18 +36,22 @@ struct Step {
 struct Scenario {
     unsigned threads{1};
     std::uint32_t page_bytes{1024};
+    std::size_t budget{1u << 30};  ///< bytes that a turn reads
+    bool lags{false};              ///< producers hear of a turn with the next
     bool overflows{false};
     std::vector<Step> steps;
 };
 
 void showValue(const Step& step, std::ostream& out) {  // RapidCheck's name for it
-    static constexpr const char* kNames[] = {"step", "turn", "restart told", "restart untold"};
+    static constexpr const char* kNames[] = {"step", "turn", "turn, flush", "restart told",
+                                             "restart untold"};
     out << kNames[step.what];
     if (step.what == Step::kProgram) out << " of " << step.thread << " by " << step.seed;
 }
 
 void showValue(const Scenario& scenario, std::ostream& out) {
-    out << scenario.threads << " threads, pages of " << scenario.page_bytes
+    out << scenario.threads << " threads, pages of " << scenario.page_bytes << ", "
+        << scenario.budget << " bytes a turn" << (scenario.lags ? ", told late" : "")
         << (scenario.overflows ? ", a ring that overflows: " : ": ");
     for (const Step& step : scenario.steps) {
         showValue(step, out);
@@ -65,6 +69,7 @@ rc::Gen<Step> any_step() {
         rc::gen::set(&Step::what,
                      rc::gen::weightedElement<Step::What>({{40, Step::kProgram},
                                                            {3, Step::kTurn},
+                                                           {1, Step::kTurnAndFlush},
                                                            {1, Step::kRestartTold},
                                                            {1, Step::kRestartUntold}})),
         rc::gen::set(&Step::thread, rc::gen::inRange(0u, 4u)), rc::gen::set(&Step::seed));
@@ -74,7 +79,8 @@ rc::Gen<Scenario> any_scenario() {
     return rc::gen::build<Scenario>(
         rc::gen::set(&Scenario::threads, rc::gen::inRange(1u, 5u)),
         rc::gen::set(&Scenario::page_bytes, rc::gen::element(1024u, 4096u)),
-        rc::gen::set(&Scenario::overflows),
+        rc::gen::set(&Scenario::budget, rc::gen::element<std::size_t>(1, 4096, 1u << 30)),
+        rc::gen::set(&Scenario::lags), rc::gen::set(&Scenario::overflows),
         rc::gen::set(&Scenario::steps,
                      rc::gen::scale(6.0, rc::gen::container<std::vector<Step>>(any_step()))));
 }
@@ -104,7 +110,9 @@ private:
 class Play {
 public:
     Play(const Scenario& scenario, const shm::RingDirectory& directory)
-        : scenario_(scenario), drain_(directory), threads_(scenario.threads) {
+        : scenario_(scenario),
+          drain_(directory, scenario.budget, scenario.lags),
+          threads_(scenario.threads) {
         options_.drop = scenario.overflows;
         for (unsigned i = 0; i < scenario.threads; ++i) {
             programs_.push_back(std::make_unique<Program>(process_, i, Dice(i), oracle_, nullptr));
@@ -124,8 +132,8 @@ public:
         });
         // What threads could not tell for want of room is told when there is some.
         for (int i = 0; i < 3; ++i) {
-            if (auto turned = drain_.turn(); !turned) return turned;
-            threads_.run(0, [] { (void)flush_ns(0); });
+            if (auto caught_up = drain_.catch_up(); !caught_up) return caught_up;
+            flush();
         }
         return drain_.close();
     }
@@ -150,9 +158,22 @@ public:
     }
 
 private:
+    /// Nobody writes meanwhile, so what flush says of the past is true of all there is.
+    void flush() {
+        threads_.run(0, [this] {
+            if (flush_ns(0)) {
+                EXPECT_FALSE(drain_.holds_back()) << "a query would find spans as they were";
+            }
+        });
+    }
     Result<void> one(const Step& step) {
         switch (step.what) {
             case Step::kTurn: return drain_.turn();
+            case Step::kTurnAndFlush: {
+                auto turned = drain_.turn();
+                flush();
+                return turned;
+            }
             case Step::kRestartTold: return drain_.restart(true);
             case Step::kRestartUntold: return drain_.restart(false);
             case Step::kProgram: break;

@@ -1,5 +1,7 @@
 #include "ring_drain.hpp"
 
+#include <utility>
+
 #include "spanring/codec/jsonl.hpp"
 
 namespace spanring::test {
@@ -32,29 +34,53 @@ Result<void> RingDrain::take_rows() {
     return {};
 }
 
-Result<void> RingDrain::drain() {
+Result<bool> RingDrain::drain() {
     if (!segment_) {
         auto attached = attach();
         if (!attached) return std::move(attached).error();
         segment_ = std::move(*attached);
-        if (!segment_) return {};
+        if (!segment_) return true;
     }
-    if (auto resource = segment_->refresh_resource(); !resource) return resource;
-    auto drained = segment_->drain(rows_, 1u << 30);
+    if (auto resource = segment_->refresh_resource(); !resource) return Error(resource.error());
+    auto drained = segment_->drain(rows_, budget_);
     if (!drained) return std::move(drained).error();
-    if (auto ended = segment_->assembler().end_turn(drained->complete, rows_); !ended) return ended;
-    return take_rows();
+    if (auto ended = segment_->end_turn(*drained, rows_); !ended) return Error(ended.error());
+    if (auto taken = take_rows(); !taken) return Error(taken.error());
+    return drained->complete && drained->at_once && drained->bytes == 0;
+}
+
+Result<bool> RingDrain::turn_once() {
+    auto all = drain();
+    if (!all || !segment_) return all;
+    store::InstanceDelta delta;
+    (void)segment_->fill_delta(false, delta);
+    auto marks = segment_->take_marks();
+    if (lags_) std::swap(marks, untold_);
+    if (auto told = segment_->commit(marks); !told) return Error(told.error());
+    return *all && !holds_back();
 }
 
 Result<void> RingDrain::turn() {
-    if (auto drained = drain(); !drained || !segment_) return drained;
-    store::InstanceDelta delta;
-    (void)segment_->fill_delta(false, delta);
-    return segment_->commit(segment_->take_marks());
+    auto turned = turn_once();
+    if (!turned) return std::move(turned).error();
+    return {};
+}
+
+Result<void> RingDrain::catch_up() {
+    for (;;) {
+        auto all = turn_once();
+        if (!all) return std::move(all).error();
+        if (*all) return {};
+    }
+}
+
+bool RingDrain::holds_back() const {
+    return segment_ != nullptr && segment_->assembler().has_deferred();
 }
 
 Result<void> RingDrain::restart(bool told) {
-    if (auto drained = drain(); !drained || !segment_) return drained;
+    if (auto drained = drain(); !drained) return std::move(drained).error();
+    if (!segment_) return {};
     consumer::RowSink open_sink;
     open_sink.set_rows_max(codec::kBatchSpansLimit);
     if (auto exported = segment_->assembler().export_open(true, open_sink); !exported) {
@@ -70,7 +96,9 @@ Result<void> RingDrain::restart(bool told) {
     const auto read = store::decode_frame(store::encode(frame, {}), nullptr);
     if (!read) return Error(read.error());
     const auto marks = segment_->take_marks();
+    const auto before = std::exchange(untold_, {});
     if (told) {
+        if (auto committed = segment_->commit(before); !committed) return committed;
         if (auto committed = segment_->commit(marks); !committed) return committed;
     }
     segment_.reset();
@@ -84,7 +112,7 @@ Result<void> RingDrain::restart(bool told) {
 }
 
 Result<void> RingDrain::close() {
-    if (auto done = turn(); !done || !segment_) return done;
+    if (auto done = catch_up(); !done || !segment_) return done;
     segment_->assembler().close(rows_);
     return take_rows();
 }

@@ -164,6 +164,58 @@ TEST(FullRing, with_the_block_policy_loses_nothing) {
         configuration);
 }
 
+// Three writers of values that take up to half of the ring each, who give up now and then.
+TEST(FullRing, with_the_block_policy_keeps_large_values_whole) {
+    Configuration configuration = small_ring();
+    configuration.page_bytes = 1024;
+    configuration.policy = Policy::kBlock;
+    configuration.block_timeout_ns = 2'000'000;
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            constexpr std::size_t kLarge = 12'000;
+            std::atomic<int> running{3};
+            std::atomic<std::uint64_t> details{0};
+            std::vector<std::thread> threads;
+            for (int t = 0; t < 3; ++t) {
+                threads.emplace_back([&] {
+                    for (int i = 0; i < 300; ++i) {
+                        Span span("large");
+                        if (!span.recording()) continue;
+                        const std::string text(kLarge, 'x');
+                        span.set("text", text);
+                        span.event("event", {{"text", text}});
+                        details += 2;
+                    }
+                    --running;
+                });
+            }
+            Seen seen;
+            while (running != 0) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                look(seen, consumer.drain());
+            }
+            for (auto& thread : threads) thread.join();
+            for (int i = 0; i < 3; ++i) {
+                (void)flush_ns(0);
+                look(seen, consumer.drain());
+            }
+            const Losses lost = losses();
+            EXPECT_GT(sum(lost.details), 0u) << "nobody ever gave up";
+            EXPECT_EQ(seen.attributes + seen.events + sum(lost.details), details);
+            const auto is_whole = [](const auto& attribute) {
+                return std::get<std::string>(attribute.second).size() == kLarge;
+            };
+            for (const auto& [id, span] : seen.by_id) {
+                for (const auto& attribute : span.attributes) EXPECT_TRUE(is_whole(attribute));
+                for (const auto& event : span.events) {
+                    ASSERT_EQ(event.attributes.size(), 1u);
+                    EXPECT_TRUE(is_whole(event.attributes[0]));
+                }
+            }
+        },
+        configuration);
+}
+
 TEST(FullRing, gives_a_blocked_tracepoint_up_after_its_time) {
     Configuration configuration = small_ring();
     configuration.policy = Policy::kBlock;

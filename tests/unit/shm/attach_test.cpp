@@ -45,7 +45,7 @@ TEST_F(AttachTest, each_wrong_word_has_its_own_error) {
     expect_error([](auto& h) { h.header_bytes = 100; }, ErrorCode::kVersion,
                  "header length is 100, not 4096");
     expect_error([](auto& h) { h.fingerprint = 5; }, ErrorCode::kVersion,
-                 "layout fingerprint is 0x5, not 0x10002");
+                 "layout fingerprint is 0x5, not 0x10003");
     expect_error([](auto& h) { h.segment_bytes = std::uint64_t{1} << 40; }, ErrorCode::kCorrupt,
                  "segment length is 1099511627776, the file has");
     expect_error([](auto& h) { h.page_bytes = 1000; }, ErrorCode::kCorrupt, "page length is 1000");

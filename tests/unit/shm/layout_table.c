@@ -111,6 +111,8 @@ static void print_spanring_segment_header(FILE* out) {
     FIELD(spanring_segment_header, released_count);
     FIELD(spanring_segment_header, revoked);
     FIELD(spanring_segment_header, reserved_4);
+    FIELD(spanring_segment_header, turn_stored);
+    FIELD(spanring_segment_header, turn_settled);
     FIELD(spanring_segment_header, reserved_5);
     FIELD(spanring_segment_header, reserved_6);
     end(out, sizeof(spanring_segment_header));

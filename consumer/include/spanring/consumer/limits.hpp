@@ -25,14 +25,8 @@ struct Limits {
     std::size_t open_details_bytes_max{128u << 20};
     /// Details of one span; later ones are cut and the span says `truncated`.
     std::size_t span_details_bytes_max{1u << 20};
-    /// Operations held back for one turn; over it they are applied at once, which only risks their
-    /// order against another thread's.
-    std::size_t deferred_max{1u << 18};
     /// An inline string (name or key).
     std::size_t inline_string_bytes_max{64u << 10};
-    /// Page bytes copied from one segment in one turn, so that one producer cannot hold up the
-    /// others: 16 MiB is a whole ring of default size.
-    std::size_t turn_bytes_max{16u << 20};
 };
 
 /// What an open span takes in a snapshot without its details: 24 bytes of foreign trace and parent,
@@ -42,8 +36,12 @@ inline constexpr std::size_t kOpenSpanBytes = 64;
 /// largest holder's oldest are closed, as over the limits of one instance. It bounds a snapshot.
 inline constexpr std::size_t kOpenBytesMax = 128u << 20;
 
-/// Page bytes that all segments together give to one turn: bounds its length.
-inline constexpr std::size_t kTurnBytesMax = 64u << 20;
+/// Page bytes that all segments together give to one turn: bounds its length. It is a ring of
+/// default size; with less, what is held back of a full one would stand in many frames.
+inline constexpr std::size_t kTurnBytesMax = 16u << 20;
+/// And to the first turn. Each that is not enough doubles it: behind a consumer that has just
+/// started, full rings get their first free pages soon, even if it is killed again at once.
+inline constexpr std::size_t kTurnBytesFirst = 256u << 10;
 /// Rows and details of one turn, and of all that are being encoded or committed, beyond which
 /// nothing more is drained: 16 bytes in a ring can inherit 4 KiB of tracestate.
 inline constexpr std::size_t kTurnRowBytesMax = 64u << 20;

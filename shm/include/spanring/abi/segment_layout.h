@@ -21,7 +21,7 @@
 #define SPANRING_SEGMENT_MAGIC UINT64_C(0x3147455347525053) /* "SPRGSEG1" */
 
 /* Changes with every change of a struct of this folder that keeps the major version. */
-#define SPANRING_LAYOUT_FINGERPRINT 0x00010002u
+#define SPANRING_LAYOUT_FINGERPRINT 0x00010003u
 
 #define SPANRING_CLOCK_TSC 1u       /* invariant TSC, trusted by the kernel */
 #define SPANRING_CLOCK_MONOTONIC 2u /* CLOCK_MONOTONIC, nanoseconds */
@@ -90,7 +90,11 @@ typedef struct spanring_segment_header {
                                 for a change */
     uint32_t revoked;        /* 1: judged dead; a live writer must start a new segment */
     uint32_t reserved_4;
-    uint8_t reserved_5[112];
+    uint64_t turn_stored;  /* the latest turn of the consumer that has told `stored`; raised before
+                              the words of its pages */
+    uint64_t turn_settled; /* all that was read in this turn and before is applied and committed:
+                              nothing of it is held back for a later turn */
+    uint8_t reserved_5[96];
 
     uint8_t reserved_6[3200];
 } spanring_segment_header;
@@ -143,7 +147,9 @@ SPANRING_ABI_FIELD(spanring_segment_header, reserved_3, 648);
 SPANRING_ABI_FIELD(spanring_segment_header, released_count, 768);
 SPANRING_ABI_FIELD(spanring_segment_header, revoked, 776);
 SPANRING_ABI_FIELD(spanring_segment_header, reserved_4, 780);
-SPANRING_ABI_FIELD(spanring_segment_header, reserved_5, 784);
+SPANRING_ABI_FIELD(spanring_segment_header, turn_stored, 784);
+SPANRING_ABI_FIELD(spanring_segment_header, turn_settled, 792);
+SPANRING_ABI_FIELD(spanring_segment_header, reserved_5, 800);
 SPANRING_ABI_FIELD(spanring_segment_header, reserved_6, 896);
 
 /* A thread's place in the segment. Its index is the *stream*; a later thread that takes the slot

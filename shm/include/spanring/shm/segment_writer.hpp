@@ -146,7 +146,8 @@ public:
     /// Pages released by the consumer since the start: a blocked producer looks for a change.
     [[nodiscard]] std::uint64_t released_count() const noexcept;
 
-    // ---- flush: for each page, wait until is_stored(page, published_mark(page)) ----
+    // ---- flush: for each page, wait until is_stored(page, published_mark(page)); then until
+    //      turn_settled() has reached what turn_stored() says ----
 
     [[nodiscard]] std::uint64_t published_mark(std::uint32_t page) const noexcept {
         return PageRing::published_mark(ring_, page);
@@ -154,6 +155,11 @@ public:
     [[nodiscard]] bool is_stored(std::uint32_t page, std::uint64_t mark) const noexcept {
         return PageRing::is_stored(ring_, page, mark);
     }
+    /// The consumer's latest turn of which something is stored: not before that of any page that
+    /// is_stored().
+    [[nodiscard]] std::uint64_t turn_stored() const noexcept;
+    /// The turn up to which nothing is held back: what threads did to each other's spans shows.
+    [[nodiscard]] std::uint64_t turn_settled() const noexcept;
 
 private:
     [[nodiscard]] spanring_segment_header* header() const noexcept {

@@ -114,6 +114,12 @@ public:
     [[nodiscard]] Result<std::uint32_t> stored_bytes(const PageView& view) const;
 
     Result<void> set_stored(std::uint32_t page, std::uint32_t generation, std::uint32_t bytes);
+    /// The latest turn that any consumer has told: the next one counts on from there.
+    [[nodiscard]] Result<std::uint64_t> turn_stored() const;
+    /// Before the set_stored() of a turn's pages.
+    Result<void> set_turn_stored(std::uint64_t turn);
+    /// Nothing that was read in `turn` or before is held back any more, and all is committed.
+    Result<void> set_turn_settled(std::uint64_t turn);
     /// full → free, and tells the producer. Errors: kCorrupt: it is not full in this generation.
     Result<void> release(std::uint32_t page, std::uint32_t generation);
 
