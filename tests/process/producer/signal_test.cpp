@@ -182,12 +182,18 @@ TEST(Signals, that_fork_over_a_tracepoint_leave_a_child_that_may_trace) {
             };
             constexpr int kForks = 60;
             std::atomic<bool> stop{false};
+            std::atomic<bool> ready{false};
             std::thread worker([&] {
                 while (!stop) {
-                    Span span("work"_key);
-                    span.set("text"_key, "long enough for the slow path");
+                    {
+                        Span span("work"_key);
+                        span.set("text"_key, "long enough for the slow path");
+                    }
+                    ready = true;
                 }
             });
+            // A thread's first tracepoint allocates, and glibc's fork over malloc waits for itself.
+            while (!ready) std::this_thread::yield();
             while (g_recorded + g_dropped + g_failed < kForks) {
                 ::pthread_kill(worker.native_handle(), SIGUSR1);
                 const int before = g_recorded + g_dropped + g_failed;
