@@ -32,7 +32,10 @@ shm::PageClaim claim_of(const Writer& writer, std::uint32_t page,
 /// until something is released: a dead consumer must not stop the application at each tracepoint.
 shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
     shm::SegmentWriter& segment = segment_of(writer);
-    if (process.gave_up_at == segment.released_count() + 1) return {};
+    // relaxed: a hint; at worst another thread waits in vain, too.
+    if (__atomic_load_n(&process.gave_up_at, __ATOMIC_RELAXED) == segment.released_count() + 1) {
+        return {};
+    }
     const std::uint64_t end_at = shm::monotonic_ns() + block_ns_of(process);
     std::uint64_t pause = kWaitNsFirst;
     for (;;) {
@@ -44,7 +47,8 @@ shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
         const shm::PageClaim claim = segment.claim_page(writer.stream);
         if (claim.valid()) return claim;
         if (shm::monotonic_ns() >= end_at) {
-            process.gave_up_at = released + 1;
+            // relaxed: as above.
+            __atomic_store_n(&process.gave_up_at, released + 1, __ATOMIC_RELAXED);
             return {};
         }
     }
@@ -280,8 +284,21 @@ void leave_segment(Process& process, Writer& writer) noexcept {
     let_go(process, std::exchange(writer.segment, nullptr));
 }
 
+namespace {
+
+/// Until then a snapshot may have to tell of contexts.
+void drop_stack(ThreadState& state) noexcept {
+    for (StackEntry* entry = state.top; entry != state.base; --entry) {
+        if (owns_block(*entry)) release(entry->block);
+    }
+    init_stack(state);
+}
+
+}  // namespace
+
 void retire(Process& process, Writer& writer) noexcept {
     ThreadState& state = *state_of(&writer);
+    drop_stack(state);
     if (writer.slot != nullptr) {
         // relaxed: release_slot publishes it.
         __atomic_store_n(&writer.slot->next_ordinal, SpanKey{writer.next_key}.ordinal(),
@@ -318,9 +335,8 @@ void thread_exit(Process& process, Writer& writer) noexcept {
         if (entry->kind == EntryKind::kSpan && (entry->flags & kEntryLost) == 0) {
             writer.keep_slot = 1;
         }
-        if (owns_block(*entry)) release(entry->block);
     }
-    if (!writer.keep_slot) init_stack(state);
+    if (!writer.keep_slot) drop_stack(state);
     if (current) {
         drop_claims(process, writer);
         if (!settle_debts(process, writer)) {
@@ -332,7 +348,6 @@ void thread_exit(Process& process, Writer& writer) noexcept {
         }
         seal_page(process, writer);
     }
-    init_stack(state);
     retire(process, writer);
 }
 

@@ -214,7 +214,8 @@ void adopt_after_fork(Process& process) noexcept {
     ++process.epoch;
     process.own_epoch = process.epoch;
     process.unslotted = {};
-    process.gave_up_at = 0;
+    // relaxed: see wait_for_page.
+    __atomic_store_n(&process.gave_up_at, std::uint64_t{0}, __ATOMIC_RELAXED);
     process.failed = process.starved = false;
     process.segment_name[0] = '\0';
     process.wiped->alive = 1;

@@ -137,6 +137,35 @@ TEST(FullRing, is_told_by_the_next_thread_if_its_own_has_gone) {
         small_ring());
 }
 
+TEST(FullRing, contexts_of_an_exited_thread_are_there_until_they_are_told) {
+    constexpr const char* kRemote = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    traced(
+        [&](TestDirectory&, MiniConsumer& consumer) {
+            Span* open = nullptr;
+            std::thread([&] {
+                // Neither ends with its thread: the stack has to be told when there is room again.
+                static Scope* kept = nullptr;
+                kept = new Scope(Context::from_headers(kRemote, "vendor=1", "").attach());
+                open = new Span("open");
+                while (Span("fill").recording()) {
+                }
+            }).join();
+            Seen seen;
+            look(seen, consumer.drain());
+            (void)flush_ns(1'000'000);
+            delete open;
+            look(seen, consumer.drain());
+            look(seen, consumer.close());
+            std::uint64_t found = 0;
+            for (const auto& [id, span] : seen.by_id) {
+                EXPECT_EQ(to_hex(span.trace_id), "0af7651916cd43dd8448eb211c80319c");
+                found += span.name == "open" ? 1 : 0;
+            }
+            EXPECT_EQ(found, 1u);
+        },
+        small_ring());
+}
+
 TEST(FullRing, with_the_block_policy_loses_nothing) {
     Configuration configuration = small_ring();
     configuration.policy = Policy::kBlock;
