@@ -137,6 +137,9 @@ TEST(FullRing, is_told_by_the_next_thread_if_its_own_has_gone) {
         small_ring());
 }
 
+/// A scope that outlives its thread; reachable, so it is no leak.
+Scope* g_kept = nullptr;
+
 TEST(FullRing, contexts_of_an_exited_thread_are_there_until_they_are_told) {
     constexpr const char* kRemote = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     traced(
@@ -144,8 +147,7 @@ TEST(FullRing, contexts_of_an_exited_thread_are_there_until_they_are_told) {
             Span* open = nullptr;
             std::thread([&] {
                 // Neither ends with its thread: the stack has to be told when there is room again.
-                static Scope* kept = nullptr;
-                kept = new Scope(Context::from_headers(kRemote, "vendor=1", "").attach());
+                g_kept = new Scope(Context::from_headers(kRemote, "vendor=1", "").attach());
                 open = new Span("open");
                 while (Span("fill").recording()) {
                 }
