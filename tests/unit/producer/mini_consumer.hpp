@@ -130,7 +130,12 @@ private:
         std::sort(pages.begin(), pages.end(), [](const auto& a, const auto& b) {
             return std::pair(a.stream, a.sequence) < std::pair(b.stream, b.sequence);
         });
-        for (const auto& page : pages) {
+        for (std::size_t i = 0; i < pages.size(); ++i) {
+            auto& page = pages[i];
+            // Its writer has left it for the next one: what it says now is the last word.
+            if (i + 1 < pages.size() && pages[i + 1].stream == page.stream) {
+                ASSERT_TRUE(s.reader->peek(page.page, &page).ok());
+            }
             // A page between may have been claimed behind the look at its place: the next look
             // finds it, or there is none.
             auto& cursor = s.cursors[page.stream];
