@@ -5,6 +5,10 @@
 #include "mini_consumer.hpp"
 
 namespace spanring::test {
+
+/// A scope that outlives its thread; reachable, and so no leak.
+std::atomic<Scope*> g_kept{nullptr};
+
 namespace {
 
 using namespace literals;
@@ -136,9 +140,6 @@ TEST(FullRing, is_told_by_the_next_thread_if_its_own_has_gone) {
         },
         small_ring());
 }
-
-/// A scope that outlives its thread; reachable, so it is no leak.
-Scope* g_kept = nullptr;
 
 TEST(FullRing, contexts_of_an_exited_thread_are_there_until_they_are_told) {
     constexpr const char* kRemote = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
