@@ -47,13 +47,14 @@ Error invalid(const std::string& what) {
 
 class BatchEncoder {
 public:
-    explicit BatchEncoder(const Batch& batch)
+    BatchEncoder(const Batch& batch, const EncodeOptions& options)
         : batch_(batch),
           shapes_(batch),
           strings_(batch.string_count()),
           resources_(batch.resource_count()),
           scopes_(batch.scope_count()),
-          instances_(batch.instance_count() + 1) {}
+          instances_(batch.instance_count() + 1),
+          out_(options) {}
 
     Result<Buffer> encode() {
         const std::size_t row_count = batch_.rows.size();
@@ -227,8 +228,8 @@ private:
 
 }  // namespace
 
-Result<std::vector<std::byte>> encode(const Batch& batch) {
-    return BatchEncoder(batch).encode();
+Result<std::vector<std::byte>> encode(const Batch& batch, const EncodeOptions& options) {
+    return BatchEncoder(batch, options).encode();
 }
 
 }  // namespace spanring::codec

@@ -1,6 +1,8 @@
 #include "sections.hpp"
 
 #include <lz4.h>
+#include <lz4hc.h>
+#include <zstd.h>
 
 #include <algorithm>
 
@@ -16,6 +18,41 @@ constexpr std::size_t kCompressBytesMin = 32;
 // LZ4 expands a byte to 255 at most (lz4_Block_format.md: length bytes of 255).
 constexpr std::size_t kExpansionMax = 255;
 
+// The level from which on LZ4 HC looks for the best of all matches: for small columns in the
+// background its time does not matter.
+constexpr int kLz4SmallLevel = LZ4HC_CLEVEL_OPT_MIN;
+
+/// Returns the bytes written to `out`; 0: it does not fit.
+int compress_lz4(const Buffer& content, std::span<std::byte> out, bool small) {
+    const auto* from = reinterpret_cast<const char*>(content.data());
+    auto* to = reinterpret_cast<char*>(out.data());
+    const int bytes = static_cast<int>(content.size());
+    const int room = static_cast<int>(out.size());
+    return small ? LZ4_compress_HC(from, to, bytes, room, kLz4SmallLevel)
+                 : LZ4_compress_default(from, to, bytes, room);
+}
+
+/// Returns the bytes written to *out; 0: it is not smaller.
+std::size_t compress_zstd(const Buffer& content, Buffer* out, int level) {
+    out->resize(content.size());
+    const std::size_t bytes =
+        ZSTD_compress(out->data(), out->size(), content.data(), content.size(), level);
+    return ZSTD_isError(bytes) != 0 ? 0 : bytes;
+}
+
+/// Whether `stored` gives exactly `out`. Writes nowhere else, whatever it is.
+bool decompress(SectionCodec codec, std::span<const std::byte> stored, std::span<std::byte> out) {
+    if (codec == SectionCodec::kZstd) {
+        const std::size_t bytes =
+            ZSTD_decompress(out.data(), out.size(), stored.data(), stored.size());
+        return ZSTD_isError(bytes) == 0 && bytes == out.size();
+    }
+    const int bytes = LZ4_decompress_safe(
+        reinterpret_cast<const char*>(stored.data()), reinterpret_cast<char*>(out.data()),
+        static_cast<int>(stored.size()), static_cast<int>(out.size()));
+    return bytes >= 0 && static_cast<std::size_t>(bytes) == out.size();
+}
+
 }  // namespace
 
 Error corrupt_batch(const std::string& what) {
@@ -24,38 +61,59 @@ Error corrupt_batch(const std::string& what) {
 
 void SectionWriter::add(SectionId id, const Buffer& content) {
     if (content.empty()) return;
-    const std::size_t begin = bodies_.size();
     content_bytes_ += content.size();
-    int compressed_bytes = 0;
+    Entry entry{id, content.size(), content.size(), SectionCodec::kRaw};
+    const Buffer* stored = &content;
     if (content.size() >= kCompressBytesMin) {
+        const std::size_t begin = bodies_.size();
         // One byte less than raw is what it must fit into, or it stays raw.
         bodies_.resize(begin + content.size() - 1);
-        compressed_bytes = LZ4_compress_default(reinterpret_cast<const char*>(content.data()),
-                                                reinterpret_cast<char*>(bodies_.data() + begin),
-                                                static_cast<int>(content.size()),
-                                                static_cast<int>(content.size() - 1));
-        bodies_.resize(begin + static_cast<std::size_t>(compressed_bytes));
+        const auto lz4 = static_cast<std::size_t>(
+            compress_lz4(content, std::span(bodies_).subspan(begin), options_.small));
+        if (lz4 != 0) entry = {id, content.size(), lz4, SectionCodec::kLz4};
+        const std::size_t zstd = options_.small && options_.zstd_level > 0
+                                     ? compress_zstd(content, &scratch_, options_.zstd_level)
+                                     : 0;
+        if (zstd != 0 && zstd < entry.stored_bytes && content.size() / kExpansionMax <= zstd) {
+            entry = {id, content.size(), zstd, SectionCodec::kZstd};
+            stored = &scratch_;
+        }
+        bodies_.resize(begin + (entry.codec == SectionCodec::kLz4 ? lz4 : 0));
     }
-    if (compressed_bytes == 0) put_bytes(bodies_, content);
-    put_varint(table_, static_cast<std::uint32_t>(id));
-    put_varint(table_, content.size());
-    put_varint(table_, static_cast<std::size_t>(compressed_bytes));
-    ++count_;
+    if (entry.codec != SectionCodec::kLz4)
+        put_bytes(bodies_, std::span(*stored).first(entry.stored_bytes));
+    entries_.push_back(entry);
+}
+
+Buffer SectionWriter::table(bool with_codecs) const {
+    Buffer out;
+    for (const Entry& entry : entries_) {
+        put_varint(out, static_cast<std::uint32_t>(entry.id));
+        put_varint(out, entry.content_bytes);
+        if (with_codecs) put_varint(out, static_cast<std::uint64_t>(entry.codec));
+        const bool implied = !with_codecs && entry.codec == SectionCodec::kRaw;
+        put_varint(out, implied ? 0 : entry.stored_bytes);
+    }
+    return out;
 }
 
 Buffer SectionWriter::finish(std::size_t row_count) const {
+    const bool zstd = std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
+        return entry.codec == SectionCodec::kZstd;
+    });
+    const Buffer table_bytes = table(zstd);
     BatchHeader header{};
     header.magic = kBatchMagic;
-    header.version = kBatchVersion;
-    header.section_count = count_;
+    header.version = zstd ? kBatchVersionZstd : kBatchVersion;
+    header.section_count = static_cast<std::uint32_t>(entries_.size());
     header.row_count = static_cast<std::uint32_t>(row_count);
-    header.table_bytes = static_cast<std::uint32_t>(table_.size());
+    header.table_bytes = static_cast<std::uint32_t>(table_bytes.size());
     header.batch_bytes =
-        static_cast<std::uint32_t>(sizeof(header) + table_.size() + bodies_.size());
+        static_cast<std::uint32_t>(sizeof(header) + table_bytes.size() + bodies_.size());
     Buffer out;
     out.reserve(header.batch_bytes);
     put_fixed(out, header);
-    put_bytes(out, table_);
+    put_bytes(out, table_bytes);
     put_bytes(out, bodies_);
     header.crc32c = crc32c(std::span(out).subspan(kChecksummedFrom));
     std::memcpy(out.data(), &header, sizeof(header));
@@ -67,10 +125,11 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
     const auto header = in.fixed<BatchHeader>();
     if (!in.ok()) return corrupt_batch("shorter than its header");
     if (header.magic != kBatchMagic) return corrupt_batch("no batch starts here");
-    if (header.version != kBatchVersion) {
+    if (header.version != kBatchVersion && header.version != kBatchVersionZstd) {
         return Error{ErrorCode::kVersion, "batch: version " + std::to_string(header.version) +
                                               ", this build reads " +
-                                              std::to_string(kBatchVersion)};
+                                              std::to_string(kBatchVersion) + " and " +
+                                              std::to_string(kBatchVersionZstd)};
     }
     if (header.reserved_0 != 0) return corrupt_batch("a reserved field is not zero");
     if (header.batch_bytes != bytes.size()) {
@@ -85,27 +144,41 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
     SectionReader reader;
     reader.row_count_ = header.row_count;
     ByteReader table(in.bytes(header.table_bytes));
+    auto read =
+        reader.read_table(table, in, header.section_count, header.version == kBatchVersionZstd);
+    if (!read) return std::move(read).error();
+    if (!table.finished() || !in.finished()) return corrupt_batch("bytes that no section owns");
+    return reader;
+}
+
+Result<void> SectionReader::read_table(ByteReader& table, ByteReader& in, std::uint32_t count,
+                                       bool with_codecs) {
     std::size_t total_bytes = 0;
-    for (std::uint32_t i = 0; i < header.section_count; ++i) {
+    for (std::uint32_t i = 0; i < count; ++i) {
         Entry entry;
         entry.id = static_cast<std::uint32_t>(table.varint_up_to(~0u));
         entry.content_bytes = table.varint_up_to(kBatchBytesMax);
-        const std::size_t compressed_bytes = table.varint_up_to(kBatchBytesMax);
-        entry.compressed = compressed_bytes != 0;
-        entry.stored = in.bytes(entry.compressed ? compressed_bytes : entry.content_bytes);
+        std::uint64_t codec = 0;
+        if (with_codecs) codec = table.varint_up_to(static_cast<unsigned>(SectionCodec::kZstd));
+        std::size_t stored_bytes = table.varint_up_to(kBatchBytesMax);
+        if (!with_codecs) codec = stored_bytes != 0 ? 1 : 0;
+        entry.codec = static_cast<SectionCodec>(codec);
+        if (entry.codec == SectionCodec::kRaw) {
+            if (with_codecs && stored_bytes != entry.content_bytes) table.fail();
+            stored_bytes = entry.content_bytes;
+        }
+        entry.stored = in.bytes(stored_bytes);
         total_bytes += entry.content_bytes;
         if (!table.ok() || !in.ok()) return corrupt_batch("table of sections");
-        if (!reader.entries_.empty() && entry.id <= reader.entries_.back().id) {
+        if (!entries_.empty() && entry.id <= entries_.back().id) {
             return corrupt_batch("sections out of order");
         }
-        if (total_bytes > kBatchBytesMax ||
-            (entry.compressed && entry.content_bytes / kExpansionMax > compressed_bytes)) {
+        if (total_bytes > kBatchBytesMax || entry.content_bytes / kExpansionMax > stored_bytes) {
             return corrupt_batch("section " + std::to_string(entry.id) + " is too large");
         }
-        reader.entries_.push_back(entry);
+        entries_.push_back(entry);
     }
-    if (!table.finished() || !in.finished()) return corrupt_batch("bytes that no section owns");
-    return reader;
+    return {};
 }
 
 Result<std::span<const std::byte>> SectionReader::read(SectionId id, Buffer* buffer) const {
@@ -115,13 +188,10 @@ Result<std::span<const std::byte>> SectionReader::read(SectionId id, Buffer* buf
     if (entry == entries_.end() || entry->id != static_cast<std::uint32_t>(id)) {
         return std::span<const std::byte>();
     }
-    if (!entry->compressed) return entry->stored;
+    if (entry->codec == SectionCodec::kRaw) return entry->stored;
+    // What it takes was bounded when the table was read.
     buffer->resize(entry->content_bytes);
-    const int read = LZ4_decompress_safe(reinterpret_cast<const char*>(entry->stored.data()),
-                                         reinterpret_cast<char*>(buffer->data()),
-                                         static_cast<int>(entry->stored.size()),
-                                         static_cast<int>(entry->content_bytes));
-    if (read < 0 || static_cast<std::size_t>(read) != entry->content_bytes) {
+    if (!decompress(entry->codec, entry->stored, *buffer)) {
         return corrupt_batch("section " + std::to_string(entry->id) + " does not decompress");
     }
     return std::span<const std::byte>(*buffer);

@@ -1,4 +1,4 @@
-// The container of a batch: header, table of sections, sections (LZ4 or raw), one checksum.
+// The container of a batch: header, table of sections, sections (LZ4, zstd or raw), one checksum.
 // docs/format/batch.md says what every byte means; src/batch_layout.hpp declares the header.
 // Threads: plain objects.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include "bytes.hpp"
 #include "spanring/base/result.hpp"
+#include "spanring/codec/batch.hpp"
 
 namespace spanring::codec {
 
@@ -27,8 +28,12 @@ enum class SectionId : std::uint32_t {
     kColumnFirst = 16,  // one for each column of values, in the order of the shapes' heads
 };
 
+/// How a section is stored: as version 2 of the table says it.
+enum class SectionCodec : std::uint8_t { kRaw = 0, kLz4 = 1, kZstd = 2 };
+
 class SectionWriter {
 public:
+    explicit SectionWriter(const EncodeOptions& options = {}) : options_(options) {}
     /// Takes over the content of section `id`. Ids must ascend. Empty sections are left out.
     void add(SectionId id, const Buffer& content);
     /// What a reader will have decompressed: must not exceed kBatchBytesMax.
@@ -37,10 +42,19 @@ public:
     [[nodiscard]] Buffer finish(std::size_t row_count) const;
 
 private:
-    Buffer table_;
+    struct Entry {
+        SectionId id;
+        std::size_t content_bytes;
+        std::size_t stored_bytes;
+        SectionCodec codec;
+    };
+    [[nodiscard]] Buffer table(bool with_codecs) const;
+
+    EncodeOptions options_;
+    std::vector<Entry> entries_;
     Buffer bodies_;
+    Buffer scratch_;
     std::size_t content_bytes_{0};
-    std::uint32_t count_{0};
 };
 
 class SectionReader {
@@ -56,9 +70,12 @@ private:
     struct Entry {
         std::uint32_t id{0};
         std::size_t content_bytes{0};  // decompressed
-        bool compressed{false};
+        SectionCodec codec{SectionCodec::kRaw};
         std::span<const std::byte> stored;
     };
+
+    [[nodiscard]] Result<void> read_table(ByteReader& table, ByteReader& in, std::uint32_t count,
+                                          bool with_codecs);
 
     std::size_t row_count_{0};
     std::vector<Entry> entries_;  // by id, ascending

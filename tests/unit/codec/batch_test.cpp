@@ -3,14 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
-#include "sample_spans.hpp"
+#include "golden_samples.hpp"
 #include "spanring/abi/record_layout.h"
+#include "spanring/base/crc32c.hpp"
 #include "spanring/codec/details.hpp"
 
 namespace spanring::codec {
 namespace {
 
+using test::golden_native;
 using test::plain_span;
 
 Batch round_trip(const Batch& batch) {
@@ -275,6 +278,45 @@ TEST(Batch, encode_refuses_more_rows_than_a_reader_takes) {
 
 // The size that the design answers to, on spans as a small service makes them: 4 threads, each a
 // request of 6 nested spans, times with jitter of a few microseconds.
+std::uint16_t version_of(const std::vector<std::byte>& encoded) {
+    std::uint16_t version = 0;
+    std::memcpy(&version, encoded.data() + 4, sizeof version);
+    return version;
+}
+
+TEST(Batch, taking_time_to_encode_changes_only_the_bytes) {
+    const Batch batch = golden_native();
+    const auto plain = encode(batch);
+    const auto small = encode(batch, {.small = true});
+    const auto zstd = encode(batch, {.small = true, .zstd_level = 19});
+    ASSERT_TRUE(plain.ok() && small.ok() && zstd.ok());
+    EXPECT_LE(small->size(), plain->size());
+    EXPECT_LT(zstd->size(), small->size());
+    EXPECT_EQ(version_of(*small), 1);
+    EXPECT_EQ(version_of(*zstd), 2);
+    for (const auto& encoded : {*small, *zstd}) {
+        const auto read = decode(encoded);
+        ASSERT_TRUE(read.ok()) << read.error().message;
+        EXPECT_EQ(*encode(*read), *plain);
+    }
+}
+
+TEST(Batch, with_zstd_that_is_damaged_or_claims_more_than_it_holds_is_refused) {
+    const auto good = encode(golden_native(), {.small = true, .zstd_level = 19});
+    ASSERT_TRUE(good.ok());
+    std::size_t refused = 0;
+    for (std::size_t at = 28; at < good->size(); ++at) {
+        std::vector<std::byte> bad = *good;
+        bad[at] ^= std::byte{0x11};
+        const std::uint32_t crc = crc32c(std::span(bad).subspan(12));
+        std::memcpy(bad.data() + 8, &crc, sizeof crc);
+        const auto read = decode(bad);
+        // A changed value may be another good one; what matters is that it ends, in bounds.
+        refused += read.ok() ? 0 : 1;
+    }
+    EXPECT_GT(refused, good->size() / 4);
+}
+
 TEST(Batch, native_spans_without_attributes_take_few_bytes) {
     const Instance own = test::instance(1);
     Batch batch;

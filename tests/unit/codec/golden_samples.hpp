@@ -50,7 +50,14 @@ inline std::vector<std::pair<std::string, Batch>> golden_batches() {
     all.emplace_back("v1-empty", Batch());
     all.emplace_back("v1-native", golden_native());
     all.emplace_back("v1-everything", golden_everything());
+    all.emplace_back("v2-zstd", golden_native());
     return all;
+}
+
+/// How the golden of this name was encoded.
+inline EncodeOptions golden_options(const std::string& name) {
+    if (name.rfind("v2-", 0) != 0) return {};
+    return {.small = true, .zstd_level = 19};
 }
 
 }  // namespace spanring::codec::test

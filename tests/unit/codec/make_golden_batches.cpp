@@ -23,8 +23,8 @@ bool write(const std::string& path, std::span<const std::byte> bytes) {
     return file.good();
 }
 
-bool write_sample(const std::string& base, const Batch& batch) {
-    auto bytes = encode(batch);
+bool write_sample(const std::string& base, const Batch& batch, const EncodeOptions& options) {
+    auto bytes = encode(batch, options);
     if (!bytes) return false;
     auto read = decode(*bytes);
     if (!read) return false;
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     for (const auto& [name, batch] : test::golden_batches()) {
-        if (!write_sample(std::string(argv[1]) + "/" + name, batch)) {
+        if (!write_sample(std::string(argv[1]) + "/" + name, batch, test::golden_options(name))) {
             std::fprintf(stderr, "cannot write %s\n", name.c_str());
             return 1;
         }

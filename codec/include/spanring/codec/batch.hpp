@@ -162,9 +162,17 @@ private:
     mutable std::vector<std::shared_ptr<const Attributes>> resource_cache_;  // by ResourceId
 };
 
-/// Returns the batch as bytes: columns, each LZ4 or raw, with a checksum (docs/format/batch.md).
-/// Deterministic. Errors: kInvalidArgument if details do not parse or the limits are exceeded.
-[[nodiscard]] Result<std::vector<std::byte>> encode(const Batch& batch);
+struct EncodeOptions {
+    bool small{false};  ///< take time for fewer bytes: compaction, never a commit
+    int zstd_level{
+        0};  ///< with `small`: 1 to 19, zstd for the columns that it makes smaller; 0: LZ4
+};
+
+/// Returns the batch as bytes: columns, each compressed or raw, with a checksum
+/// (docs/format/batch.md). Deterministic. Errors: kInvalidArgument if details do not parse or the
+/// limits are exceeded.
+[[nodiscard]] Result<std::vector<std::byte>> encode(const Batch& batch,
+                                                    const EncodeOptions& options = {});
 
 /// The inverse. Trusts nothing: lengths, counts, references and the sizes before decompression are
 /// checked, the whole bounded by kBatchBytesMax. Errors: kCorrupt, kVersion.
