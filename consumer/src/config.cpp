@@ -77,6 +77,15 @@ Setter choice(std::vector<std::string> allowed,
     };
 }
 
+Setter flag(std::function<void(Config&, bool)> set) {
+    return [set = std::move(set)](Config& config, const toml::node& node) -> Complaint {
+        const auto value = node.value_exact<bool>();
+        if (!value) return "must be true or false";
+        set(config, *value);
+        return {};
+    };
+}
+
 Setter number(std::int64_t least, std::int64_t most,
               std::function<void(Config&, std::int64_t)> set) {
     return [=, set = std::move(set)](Config& config, const toml::node& node) -> Complaint {
@@ -182,6 +191,15 @@ Keys store_keys() {
         {"store.sync_interval",
          duration("1ms", "1m",
                   [](Config& c, auto v) { c.store.sync_interval = cast<milliseconds>(v); })},
+        {"compaction.enabled", flag([](Config& c, bool on) { c.store.compaction.enabled = on; })},
+        {"compaction.cpu_percent", number(1, 100,
+                                          [](Config& c, auto v) {
+                                              c.store.compaction.cpu_percent =
+                                                  static_cast<unsigned>(v);
+                                          })},
+        {"compaction.zstd_level",
+         number(0, store::kZstdLevelMax,
+                [](Config& c, auto v) { c.store.compaction.zstd_level = static_cast<int>(v); })},
         {"store.durability", choice({"interval", "commit"}, [](Config& c, const auto& name) {
              c.store.durability =
                  name == "commit" ? store::Durability::kCommit : store::Durability::kInterval;

@@ -53,7 +53,8 @@ Piece piece_of(const Statement& row) {
     piece.committed_ns_max = row.integer(9);
     piece.start_ns_min = row.integer(10);
     piece.start_ns_max = row.integer(11);
-    const auto services = row.bytes(12);
+    piece.compacted = row.integer(12) != 0;
+    const auto services = row.bytes(13);
     piece.services.resize(services.size() / sizeof(std::uint32_t));
     if (!piece.services.empty())
         std::memcpy(piece.services.data(), services.data(),
@@ -88,18 +89,20 @@ bool CatalogueReader::current(const Folder& folder) const {
 
 Result<void> CatalogueReader::load(std::vector<Piece>& pieces) {
     LogEnd position;
-    auto read =
-        each_row(database_, "SELECT window, offset, number FROM position", 0, [&](Statement& row) {
-            position = {row.unsigned_integer(0), row.unsigned_integer(1), row.unsigned_integer(2)};
-        });
+    auto read = each_row(database_, "SELECT window, offset, number, compacted FROM position", 0,
+                         [&](Statement& row) {
+                             position = {row.unsigned_integer(0), row.unsigned_integer(1),
+                                         row.unsigned_integer(2), row.integer(3) != 0};
+                         });
     if (!read) return read;
     const bool moved = position.number != position_.number || position.window != position_.window;
     position_ = position;
-    if (!moved) return {};
-    if (auto names = load_names(); !names) return names;
+    if (moved)
+        if (auto names = load_names(); !names) return names;
     return each_row(database_,
                     "SELECT id, window, offset, bytes, first_number, last_number, frames, spans,"
-                    " committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, services"
+                    " committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, compacted,"
+                    " services"
                     " FROM extents WHERE id > ? ORDER BY id",
                     last_extent_, [&](Statement& row) {
                         pieces.push_back(piece_of(row));

@@ -35,6 +35,7 @@ struct Piece {
     std::int64_t committed_ns_max{0};
     std::int64_t start_ns_min{0};
     std::int64_t start_ns_max{0};
+    bool compacted{false};                ///< the offset is one of the window's compacted file
     std::vector<std::uint32_t> services;  ///< ids, ascending
     [[nodiscard]] bool indexed() const noexcept { return id != 0; }
 };
@@ -47,7 +48,8 @@ public:
     [[nodiscard]] Result<void> begin() { return database_.run("BEGIN"); }
     void end() { (void)database_.run("COMMIT"); }
 
-    /// Inside begin/end. Appends the extents that came since the last call.
+    /// Inside begin/end. Appends the extents that came since the last call: of new frames, and of
+    /// windows that were compacted, whose older extents are gone.
     [[nodiscard]] Result<void> load(std::vector<Piece>& pieces);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operations();
     [[nodiscard]] Result<LossTotals> losses();

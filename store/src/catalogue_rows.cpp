@@ -12,7 +12,9 @@ Result<void> CatalogueWriter::add_frame(LogScanner& scanner, const FramePlace& p
     turn.log_bytes += place.bytes();
     auto frame = scanner.frame(place);
     if (!frame && frame.error().code == ErrorCode::kIo) return std::move(frame).error();
+    MergedRange range{place.header.number, place.header.number};
     if (frame) {
+        range = frame->meta.range(place.header);
         // A batch or positions that cannot be read count nothing; readers warn of them.
         if (auto deltas = decode_instances(frame->meta.instances); deltas) {
             for (const InstanceDelta& delta : *deltas) extent.tracepoints += delta.tracepoints;
@@ -23,18 +25,18 @@ Result<void> CatalogueWriter::add_frame(LogScanner& scanner, const FramePlace& p
     }
     const auto& header = place.header;
     if (extent.frames == 0) {
-        extent.first_number = header.number;
+        extent.first_number = range.first;
         extent.committed_ns_min = extent.committed_ns_max = header.committed_ns;
     }
     extent.committed_ns_min = std::min(extent.committed_ns_min, header.committed_ns);
     extent.committed_ns_max = std::max(extent.committed_ns_max, header.committed_ns);
-    extent.last_number = header.number;
+    extent.last_number = range.last;
     extent.bytes = place.offset + place.bytes() - extent.offset;
     ++extent.frames;
     return {};
 }
 
-Result<void> CatalogueWriter::store(std::uint64_t window, Extent& extent) {
+Result<void> CatalogueWriter::store(std::uint64_t window, Extent& extent, const Turn& turn) {
     if (extent.frames == 0) return {};
     Facts& facts = extent.facts;
     std::vector<std::uint32_t> services;
@@ -56,10 +58,15 @@ Result<void> CatalogueWriter::store(std::uint64_t window, Extent& extent) {
     insert_extent_.bind(9, extent.committed_ns_min).bind(10, extent.committed_ns_max);
     insert_extent_.bind(11, facts.any_start ? facts.start_ns_min : kNoMin);
     insert_extent_.bind(12, facts.any_start ? facts.start_ns_max : kNoMax);
-    insert_extent_.bind(13, std::as_bytes(std::span(services)));
-    insert_extent_.bind(14, std::span<const std::byte>(filter));
+    insert_extent_.bind(13, std::int64_t{turn.compacted});
+    insert_extent_.bind(14, std::as_bytes(std::span(services)));
+    insert_extent_.bind(15, std::span<const std::byte>(filter));
     if (auto ran = insert_extent_.run(); !ran) return ran;
-    windows_.insert(window);
+    windows_[window] = turn.compacted;
+    if (turn.extents_alone) {
+        extent = Extent{};
+        return {};
+    }
     if (auto stored = store_operations(window, facts); !stored) return stored;
     extent = Extent{};
     return {};
@@ -108,6 +115,7 @@ Result<void> CatalogueWriter::store_position() {
     return put_position_.bind(1, position_.window)
         .bind(2, position_.offset)
         .bind(3, position_.number)
+        .bind(4, std::int64_t{position_.compacted})
         .run();
 }
 
@@ -126,14 +134,14 @@ Result<std::uint32_t> CatalogueWriter::service_id(const std::string& name) {
 
 Result<void> CatalogueWriter::forget_windows(const std::set<std::uint64_t>& existing) {
     for (auto window = windows_.begin(); window != windows_.end();) {
-        if (existing.count(*window) != 0) {
+        if (existing.count(window->first) != 0) {
             ++window;
             continue;
         }
         for (const char* table :
              {"extents", "operations", "attribute_keys", "losses", "instances"}) {
-            const std::string sql =
-                std::string("DELETE FROM ") + table + " WHERE window = " + std::to_string(*window);
+            const std::string sql = std::string("DELETE FROM ") + table +
+                                    " WHERE window = " + std::to_string(window->first);
             if (auto ran = database_.run(sql.c_str()); !ran) return ran;
         }
         window = windows_.erase(window);

@@ -5,8 +5,10 @@
 namespace spanring::store {
 
 /// PRAGMA user_version. Raise it with every change below.
-inline constexpr int kCatalogueVersion = 1;
+inline constexpr int kCatalogueVersion = 2;
 
+// Before the first table is made, or it has no effect.
+inline constexpr const char* kCatalogueFirstPragmas = "PRAGMA auto_vacuum=INCREMENTAL;";
 // WAL: readers never wait for the writer. NORMAL: no fsync but at checkpoints; after a power loss
 // the catalogue may lack its last groups, which are then read from the log again. The WAL is
 // bounded by the automatic checkpoint at 1,000 pages and cut to 16 MiB after a burst.
@@ -19,15 +21,18 @@ inline constexpr const char* kCataloguePragmas =
 // extents: neighbouring frames of one window as a range of bytes, which is what readers skip or
 // read. services: u32 ids, ascending. trace_filter: trace_filter.hpp. start_ns_*: of spans that
 // have a start; none: min > max.
+// compacted: offsets are those of the window's compacted file. A window's extents change to them in
+// one transaction, some time after the file did.
 // position: up to which byte of which window, and which frame number, all of this is true.
 // losses: totals of each stream as last seen, with the window where that was (they go with it).
 inline constexpr const char* kCatalogueSchema =
     "CREATE TABLE position(one INTEGER PRIMARY KEY CHECK(one = 1), uuid TEXT, window INTEGER,"
-    "  offset INTEGER, number INTEGER);"
+    "  offset INTEGER, number INTEGER, compacted INTEGER);"
     "CREATE TABLE extents(id INTEGER PRIMARY KEY AUTOINCREMENT, window INTEGER, offset INTEGER,"
     "  bytes INTEGER, first_number INTEGER, last_number INTEGER, frames INTEGER, spans INTEGER,"
     "  tracepoints INTEGER, committed_ns_min INTEGER, committed_ns_max INTEGER,"
-    "  start_ns_min INTEGER, start_ns_max INTEGER, services BLOB, trace_filter BLOB);"
+    "  start_ns_min INTEGER, start_ns_max INTEGER, compacted INTEGER, services BLOB,"
+    "  trace_filter BLOB);"
     "CREATE TABLE services(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);"
     "CREATE TABLE operations(window INTEGER, service INTEGER, name TEXT, kind INTEGER,"
     "  spans INTEGER, errors INTEGER, PRIMARY KEY(window, service, name, kind)) WITHOUT ROWID;"

@@ -39,9 +39,10 @@ Result<Database> create(const Folder& folder) {
     auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kWrite);
     if (!database) return database;
     const std::string version = "PRAGMA user_version=" + std::to_string(kCatalogueVersion);
-    const std::string position = "INSERT INTO position VALUES(1, '" + folder.uuid() + "', 0, 0, 0)";
-    for (const char* sql : {kCataloguePragmas, "BEGIN IMMEDIATE", kCatalogueSchema,
-                            position.c_str(), version.c_str(), "COMMIT"})
+    const std::string position =
+        "INSERT INTO position VALUES(1, '" + folder.uuid() + "', 0, 0, 0, 0)";
+    for (const char* sql : {kCatalogueFirstPragmas, kCataloguePragmas, "BEGIN IMMEDIATE",
+                            kCatalogueSchema, position.c_str(), version.c_str(), "COMMIT"})
         if (auto ran = database->run(sql); !ran) return std::move(ran).error();
     return database;
 }
@@ -91,8 +92,8 @@ Result<void> CatalogueWriter::prepare() {
     } statements[] = {
         {&insert_extent_,
          "INSERT INTO extents(window, offset, bytes, first_number, last_number, frames, spans,"
-         " tracepoints, committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, services,"
-         " trace_filter) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+         " tracepoints, committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, compacted,"
+         " services, trace_filter) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
         {&insert_service_, "INSERT INTO services(id, name) VALUES(?, ?)"},
         {&add_operation_,
          "INSERT INTO operations VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -104,7 +105,7 @@ Result<void> CatalogueWriter::prepare() {
          " window = ?2, pid = iif(?3 = 0, pid, ?3), name = iif(?4 = '', name, ?4),"
          " ended = max(ended, ?5)"},
         {&put_losses_, "INSERT OR REPLACE INTO losses VALUES(?, ?, ?, ?, ?, ?)"},
-        {&put_position_, "UPDATE position SET window = ?, offset = ?, number = ?"},
+        {&put_position_, "UPDATE position SET window = ?, offset = ?, number = ?, compacted = ?"},
     };
     for (const auto& [statement, sql] : statements) {
         auto prepared = database_.prepare(sql);
@@ -115,25 +116,26 @@ Result<void> CatalogueWriter::prepare() {
 }
 
 Result<void> CatalogueWriter::load(const LogEnd& end) {
-    auto position = database_.prepare("SELECT window, offset, number FROM position");
+    auto position = database_.prepare("SELECT window, offset, number, compacted FROM position");
     if (!position) return std::move(position).error();
     auto row = position->step();
     if (!row) return std::move(row).error();
     position_ = {position->unsigned_integer(0), position->unsigned_integer(1),
-                 position->unsigned_integer(2)};
+                 position->unsigned_integer(2), position->integer(3) != 0};
+    windows_.clear();
     // The log was cut behind the catalogue's back: power loss, or a commit that failed after all.
     const bool ahead = position_.window > end.window ||
                        (position_.window == end.window && position_.offset > end.offset) ||
                        position_.number > end.number;
     if (ahead) return Error{ErrorCode::kCorrupt, "the catalogue is ahead of the log"};
-    auto windows = database_.prepare("SELECT DISTINCT window FROM extents");
+    auto windows = database_.prepare("SELECT DISTINCT window, compacted FROM extents");
     auto services = database_.prepare("SELECT id, name FROM services");
     if (!windows || !services) return database_.error();
     for (;;) {
         row = windows->step();
         if (!row) return std::move(row).error();
         if (!*row) break;
-        windows_.insert(windows->unsigned_integer(0));
+        windows_[windows->unsigned_integer(0)] = windows->integer(1) != 0;
     }
     for (;;) {
         row = services->step();
@@ -152,14 +154,18 @@ Result<bool> CatalogueWriter::advance(const LogEnd& end) {
         if (auto committed = database_.run("COMMIT"); committed) return reached;
         reached = database_.error();
     }
+    if (auto undone = undo(before, end); !undone) return std::move(undone).error();
+    return reached;
+}
+
+Result<void> CatalogueWriter::undo(const LogEnd& before, const LogEnd& end) {
     (void)database_.run("ROLLBACK");
     // The caches speak of rows that the rollback took away.
     position_ = before;
     services_.clear();
     known_keys_.clear();
     known_host_keys_.clear();
-    if (auto loaded = load(end); !loaded) return std::move(loaded).error();
-    return reached;
+    return load(end);
 }
 
 Result<bool> CatalogueWriter::advance_in_transaction(const LogEnd& end) {
@@ -170,17 +176,11 @@ Result<bool> CatalogueWriter::advance_in_transaction(const LogEnd& end) {
     bool reached = true;
     for (auto window = existing.lower_bound(position_.window);
          window != existing.end() && *window <= end.window && reached; ++window) {
-        const auto next = std::next(window);
-        std::uint64_t void_from = std::numeric_limits<std::uint64_t>::max();
-        spanring_frame_header header{};
-        if (next != existing.end()) {
-            auto found = first_frame(folder_, *next, &header);
-            if (!found) return std::move(found).error();
-            if (*found) void_from = header.number;
-        }
+        auto frames_end = void_from(folder_, *windows, *window);
+        if (!frames_end) return std::move(frames_end).error();
         const std::uint64_t limit =
             *window == end.window ? end.offset : std::numeric_limits<std::uint64_t>::max();
-        auto indexed = index_window(*window, limit, void_from);
+        auto indexed = index_window(*window, limit, *frames_end);
         if (!indexed) return indexed;
         reached = *indexed;
     }
@@ -196,15 +196,20 @@ Result<bool> CatalogueWriter::index_window(std::uint64_t window, std::uint64_t l
         if (fd.error().code == ErrorCode::kNotFound) return true;  // retired meanwhile
         return std::move(fd).error();
     }
+    const std::string name = folder_.file(window_name(window));
+    const bool compacted = is_compacted(fd->get(), name);
     if (position_.window != window) {
         known_keys_.clear();
         position_.window = window;
         position_.offset = 0;
     }
-    LogScanner scanner(fd->get(), folder_.file(window_name(window)), position_.offset,
-                       Verify::kPositions);
+    if (position_.offset != 0 && position_.compacted != compacted)
+        return Error{ErrorCode::kCorrupt, name + ": was compacted before it was indexed"};
+    position_.compacted = compacted;
+    LogScanner scanner(fd->get(), name, position_.offset, Verify::kPositions);
     scanner.limit(limit);
     Turn turn;
+    turn.compacted = compacted;
     Extent extent;
     FramePlace place;
     bool reached = false;
@@ -223,11 +228,53 @@ Result<bool> CatalogueWriter::index_window(std::uint64_t window, std::uint64_t l
         position_.offset = scanner.position();
         position_.number = place.header.number;
         if (extent.facts.spans >= kExtentSpans || extent.bytes >= kExtentBytes)
-            if (auto stored = store(window, extent); !stored) return std::move(stored).error();
+            if (auto stored = store(window, extent, turn); !stored)
+                return std::move(stored).error();
     }
-    if (auto stored = store(window, extent); !stored) return std::move(stored).error();
+    if (auto stored = store(window, extent, turn); !stored) return std::move(stored).error();
     if (auto stored = store_losses(window, turn.losses); !stored) return std::move(stored).error();
     return reached;
+}
+
+Result<void> CatalogueWriter::take_compacted() {
+    bool any = false;
+    for (auto& [window, known] : windows_) {
+        if (known || window >= position_.window) continue;
+        auto fd = folder_.open_window(window, O_RDONLY);
+        if (!fd || !is_compacted(fd->get(), folder_.file(window_name(window)))) continue;
+        if (auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
+        auto replaced = replace_extents(window);
+        if (replaced) replaced = database_.run("COMMIT");
+        if (!replaced) {
+            const LogEnd position = position_;
+            if (auto undone = undo(position, position); !undone) return undone;
+            return replaced;
+        }
+        known = any = true;
+    }
+    // Gives the pages of the old extents back to the file system.
+    return any ? database_.run("PRAGMA incremental_vacuum") : Result<void>{};
+}
+
+/// What else is known of the window does not change: its spans are the same.
+Result<void> CatalogueWriter::replace_extents(std::uint64_t window) {
+    auto fd = folder_.open_window(window, O_RDONLY);
+    if (!fd) return std::move(fd).error();
+    const std::string sql = "DELETE FROM extents WHERE window = " + std::to_string(window);
+    if (auto ran = database_.run(sql.c_str()); !ran) return ran;
+    LogScanner scanner(fd->get(), folder_.file(window_name(window)), 0, Verify::kPositions);
+    Turn turn;
+    turn.compacted = turn.extents_alone = true;
+    FramePlace place;
+    for (Extent extent;;) {
+        auto found = scanner.next(&place);
+        if (!found) return std::move(found).error();
+        if (!*found) return store(window, extent, turn);
+        if (extent.frames == 0) extent.offset = place.offset;
+        if (auto added = add_frame(scanner, place, extent, turn); !added) return added;
+        if (extent.facts.spans >= kExtentSpans || extent.bytes >= kExtentBytes)
+            if (auto stored = store(window, extent, turn); !stored) return stored;
+    }
 }
 
 }  // namespace spanring::store

@@ -33,6 +33,10 @@ public:
     /// again; others: nothing has changed, try later.
     [[nodiscard]] Result<bool> advance(const LogEnd& end);
 
+    /// Replaces the extents of windows that have been compacted since they were indexed. Errors: as
+    /// advance.
+    [[nodiscard]] Result<void> take_compacted();
+
     /// How far it reaches.
     [[nodiscard]] const LogEnd& position() const noexcept { return position_; }
 
@@ -50,6 +54,8 @@ private:
     };
     struct Turn {
         std::uint64_t log_bytes{0};
+        bool compacted{false};      ///< the window's file is
+        bool extents_alone{false};  ///< all else is known from before it was compacted
         LossTotals losses;
     };
 
@@ -62,7 +68,10 @@ private:
                                             std::uint64_t void_from);
     [[nodiscard]] Result<void> add_frame(LogScanner& scanner, const FramePlace& place,
                                          Extent& extent, Turn& turn);
-    [[nodiscard]] Result<void> store(std::uint64_t window, Extent& extent);
+    [[nodiscard]] Result<void> store(std::uint64_t window, Extent& extent, const Turn& turn);
+    [[nodiscard]] Result<void> replace_extents(std::uint64_t window);
+    /// Rolls back and reads the caches anew.
+    [[nodiscard]] Result<void> undo(const LogEnd& before, const LogEnd& end);
     [[nodiscard]] Result<void> store_operations(std::uint64_t window, const Facts& facts);
     [[nodiscard]] Result<void> store_losses(std::uint64_t window, const LossTotals& losses);
     [[nodiscard]] Result<void> store_position();
@@ -72,7 +81,8 @@ private:
     const Folder& folder_;
     Database database_;
     LogEnd position_;
-    std::set<std::uint64_t> windows_;  ///< that the catalogue has something of
+    std::map<std::uint64_t, bool>
+        windows_;  ///< that the catalogue has something of; whether of the compacted file
     std::map<std::string, std::uint32_t> services_;
     std::set<std::string> known_keys_;  ///< attribute keys of the current window
     std::set<Key128> known_host_keys_;

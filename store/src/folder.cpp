@@ -155,6 +155,14 @@ Result<void> Folder::write_identity() {
 }
 
 Result<std::vector<std::uint64_t>> Folder::windows() const {
+    return windows_with("");
+}
+
+Result<std::vector<std::uint64_t>> Folder::unfinished_windows() const {
+    return windows_with(kUnfinishedEnding);
+}
+
+Result<std::vector<std::uint64_t>> Folder::windows_with(const std::string& ending) const {
     auto dir = list(fd_.get(), path_);
     if (!dir) return std::move(dir).error();
     std::vector<std::uint64_t> found;
@@ -162,7 +170,7 @@ Result<std::vector<std::uint64_t>> Folder::windows() const {
     while (const dirent* entry = ::readdir(dir->get())) {
         std::uint64_t number = 0;
         if (std::sscanf(entry->d_name, "w-%16" SCNu64 ".log", &number) == 1 &&
-            window_name(number) == entry->d_name)
+            window_name(number) + ending == entry->d_name)
             found.push_back(number);
         errno = 0;
     }

@@ -4,7 +4,10 @@
 //   uuid                          "spanring-database 1 <32 hex>": format version and identity
 //   lock                          record lock of the one writer; holds its pid as text
 //   catalogue.sqlite (-wal -shm)  the index; may be missing
+//   compact.lock                  record lock of who compacts
+//   reserve                       room for a full disk; may be missing
 //   w-<16 digits>.log             windows, numbered upward
+//   w-<16 digits>.log.compacting  what will replace one, or is left of the attempt
 //
 // Threads: functions are free of state; a Folder is read-only after open.
 #pragma once
@@ -19,6 +22,7 @@
 namespace spanring::store {
 
 inline constexpr const char* kCatalogueName = "catalogue.sqlite";
+inline constexpr const char* kUnfinishedEnding = ".compacting";
 
 class Folder {
 public:
@@ -36,6 +40,8 @@ public:
 
     /// Numbers of the windows that exist, ascending.
     [[nodiscard]] Result<std::vector<std::uint64_t>> windows() const;
+    /// Numbers of those that have a file that was to replace them.
+    [[nodiscard]] Result<std::vector<std::uint64_t>> unfinished_windows() const;
     /// Opens a window. `flags` as open(2), O_CLOEXEC and O_NOFOLLOW added.
     [[nodiscard]] Result<UniqueFd> open_window(std::uint64_t window, int flags) const;
     [[nodiscard]] Result<void> remove_window(std::uint64_t window) const;
@@ -45,6 +51,7 @@ public:
     [[nodiscard]] std::uint64_t bytes_total() const;
 
 private:
+    [[nodiscard]] Result<std::vector<std::uint64_t>> windows_with(const std::string& ending) const;
     [[nodiscard]] Result<void> read_identity();
     [[nodiscard]] Result<void> write_identity();
 
@@ -58,19 +65,22 @@ private:
 /// Length of an open file in bytes.
 [[nodiscard]] Result<std::uint64_t> file_bytes(int fd, const std::string& name);
 
-/// The right to write. A record lock, because the kernel then names the holder and drops it with
-/// the process, forked children or not; and, as record locks do not exclude a second one in the
-/// same process, a list of those held here.
-class WriterLock {
+/// The right to write, or to compact. A record lock, because the kernel then names the holder and
+/// drops it with the process, forked children or not; and, as record locks do not exclude a second
+/// one in the same process, a list of those held here.
+class FolderLock {
 public:
     /// Errors: kBusy (names the holder's pid), others as the system's.
-    [[nodiscard]] static Result<WriterLock> take(const Folder& folder);
-    WriterLock(WriterLock&& other) noexcept;
-    WriterLock& operator=(WriterLock&&) = delete;
-    ~WriterLock();
+    [[nodiscard]] static Result<FolderLock> take_to_write(const Folder& folder);
+    [[nodiscard]] static Result<FolderLock> take_to_compact(const Folder& folder);
+    FolderLock(FolderLock&& other) noexcept;
+    FolderLock& operator=(FolderLock&&) = delete;
+    ~FolderLock();
 
 private:
-    WriterLock(UniqueFd fd, std::string identity) noexcept;
+    [[nodiscard]] static Result<FolderLock> take(const Folder& folder, const char* name,
+                                                 const char* doing);
+    FolderLock(UniqueFd fd, std::string identity) noexcept;
     UniqueFd fd_;
     std::string identity_;  ///< of the lock file: device and inode
 };

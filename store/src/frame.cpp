@@ -94,6 +94,14 @@ void append_instances(std::vector<std::byte>& out, const std::vector<InstanceDel
     append_section(out, SPANRING_SECTION_INSTANCES, payload);
 }
 
+void append_merged(std::vector<std::byte>& out, const MergedRange& range) {
+    std::vector<std::byte> payload;
+    WireWriter wire(payload);
+    wire.varint(range.first);
+    wire.varint(range.last);
+    append_section(out, SPANRING_SECTION_MERGED, payload);
+}
+
 }  // namespace
 
 std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary) {
@@ -108,6 +116,7 @@ std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary) {
     for (const auto& batch : frame.open_spans)
         append_section(out, SPANRING_SECTION_OPEN_SPANS, batch);
     if (!frame.deferred.empty()) append_section(out, SPANRING_SECTION_DEFERRED, frame.deferred);
+    if (frame.merged) append_merged(out, *frame.merged);
     const std::size_t data_at = out.size();
     for (const auto& batch : frame.batches) append_section(out, SPANRING_SECTION_BATCH, batch);
 
@@ -115,7 +124,8 @@ std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary) {
     spanring_frame_header header{};
     std::memcpy(header.magic, SPANRING_FRAME_MAGIC, sizeof header.magic);
     header.version = SPANRING_FRAME_VERSION;
-    header.flags = frame.snapshot ? SPANRING_FRAME_SNAPSHOT : 0;
+    header.flags = static_cast<std::uint16_t>((frame.snapshot ? SPANRING_FRAME_SNAPSHOT : 0) |
+                                              (frame.merged ? SPANRING_FRAME_MERGED : 0));
     header.header_bytes = kFrameHeaderBytes;
     header.number = frame.number;
     header.committed_ns = frame.committed_ns;
@@ -158,6 +168,7 @@ Result<Frame> decode_frame(std::span<const std::byte> bytes, std::size_t* frame_
     for (const auto batch : view->batches) frame.batches.emplace_back(batch.begin(), batch.end());
     for (const auto batch : view->meta.open_spans)
         frame.open_spans.emplace_back(batch.begin(), batch.end());
+    frame.merged = view->meta.merged;
     frame.deferred.assign(view->meta.deferred.begin(), view->meta.deferred.end());
     if (frame_bytes != nullptr) *frame_bytes = view->bytes;
     return frame;

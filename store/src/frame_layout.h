@@ -25,11 +25,14 @@
 #define SPANRING_FRAME_BYTES_MAX (512u << 20)
 
 #define SPANRING_FRAME_SNAPSHOT 0x1u
+/* Made by compaction: has a SPANRING_SECTION_MERGED and no state of the drain. All frames of a
+ * window are, or none. */
+#define SPANRING_FRAME_MERGED 0x2u
 
 typedef struct spanring_frame_header {
     uint8_t magic[8];
     uint16_t version;
-    uint16_t flags;        /* SPANRING_FRAME_SNAPSHOT */
+    uint16_t flags;        /* SPANRING_FRAME_SNAPSHOT, SPANRING_FRAME_MERGED */
     uint32_t header_bytes; /* 80 */
     uint64_t number;
     int64_t committed_ns;
@@ -53,6 +56,7 @@ typedef struct spanring_section_header {
 #define SPANRING_SECTION_INSTANCES 1u
 #define SPANRING_SECTION_OPEN_SPANS 2u /* any number of them, as of batches */
 #define SPANRING_SECTION_DEFERRED 3u
+#define SPANRING_SECTION_MERGED 4u /* varint first, varint last number that it stands for */
 #define SPANRING_SECTION_BATCH 16u
 /* A reader skips a section that it does not know if this bit is set, and refuses the frame else. */
 #define SPANRING_SECTION_OPTIONAL 0x80000000u

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "spanring/base/crc32c.hpp"
+#include "wire.hpp"
 
 namespace spanring::store {
 namespace {
@@ -30,6 +31,15 @@ Result<void> walk_sections(std::span<const std::byte> rest, Take take) {
         rest = rest.subspan(padded);
     }
     return {};
+}
+
+std::optional<MergedRange> read_merged(std::span<const std::byte> payload,
+                                       const spanring_frame_header& header) {
+    WireReader wire(payload);
+    const MergedRange range{wire.varint(), wire.varint()};
+    if (!wire.ok() || !wire.at_end()) return std::nullopt;
+    if (range.first > header.number || range.last < header.number) return std::nullopt;
+    return range;
 }
 
 }  // namespace
@@ -65,10 +75,13 @@ Result<MetaView> read_meta(const spanring_frame_header& header, std::span<const 
             case SPANRING_SECTION_INSTANCES: view.instances = payload; return true;
             case SPANRING_SECTION_OPEN_SPANS: view.open_spans.push_back(payload); return true;
             case SPANRING_SECTION_DEFERRED: view.deferred = payload; return true;
+            case SPANRING_SECTION_MERGED: view.merged = read_merged(payload, header); return true;
             default: return false;
         }
     });
     if (!walked) return std::move(walked).error();
+    if (is_merged(header) != view.merged.has_value())
+        return corrupt("the range of a merged frame is wrong");
     return view;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,11 +24,20 @@ inline constexpr std::size_t kFrameHeaderBytes = sizeof(spanring_frame_header);
     return header.header_bytes + std::uint64_t{header.meta_bytes} + header.data_bytes;
 }
 
+[[nodiscard]] inline bool is_merged(const spanring_frame_header& header) noexcept {
+    return (header.flags & SPANRING_FRAME_MERGED) != 0;
+}
+
 /// The sections of the meta part; spans borrow from the bytes given.
 struct MetaView {
     std::span<const std::byte> instances;
     std::vector<std::span<const std::byte>> open_spans;
     std::span<const std::byte> deferred;
+    std::optional<MergedRange> merged;  ///< there if the header says so
+    /// The numbers that this frame answers for.
+    [[nodiscard]] MergedRange range(const spanring_frame_header& header) const noexcept {
+        return merged.value_or(MergedRange{header.number, header.number});
+    }
 };
 
 /// `meta`: the header.meta_bytes bytes behind the header. Errors: kCorrupt, kVersion.

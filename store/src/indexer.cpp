@@ -14,8 +14,8 @@ constexpr std::chrono::milliseconds kGatherTime{200};
 
 }  // namespace
 
-Indexer::Indexer(const Folder& folder, LogEnd end, std::function<void()> on_new_window)
-    : folder_(folder), on_new_window_(std::move(on_new_window)), end_(end) {
+Indexer::Indexer(const Folder& folder, LogEnd end, Events events)
+    : folder_(folder), events_(std::move(events)), end_(end) {
     thread_ = std::thread([this] { run(); });
 }
 
@@ -36,6 +36,14 @@ void Indexer::committed(LogEnd end) {
         idle = idle_;
     }
     if (idle) wake_.notify_all();
+}
+
+void Indexer::windows_replaced() {
+    {
+        const std::lock_guard guard(mutex_);
+        replaced_ = true;
+    }
+    wake_.notify_all();
 }
 
 Result<void> Indexer::wait_for_all(std::optional<std::chrono::milliseconds> time_max) {
@@ -61,7 +69,9 @@ void Indexer::run() {
     turn(lock);
     while (!stop_) {
         idle_ = true;
-        wake_.wait(lock, [&] { return stop_ || asked_ > answered_ || indexed_ < end_.number; });
+        wake_.wait(lock, [&] {
+            return stop_ || replaced_ || asked_ > answered_ || indexed_ < end_.number;
+        });
         idle_ = false;
         wake_.wait_for(lock, kGatherTime, [&] { return stop_ || asked_ > answered_; });
         if (!stop_) turn(lock);
@@ -74,17 +84,21 @@ void Indexer::turn(std::unique_lock<std::mutex>& lock) {
     const LogEnd end = end_;
     const std::uint64_t asked = asked_;
     const bool new_window = std::exchange(window_seen_, end.window) != end.window;
+    // At a new window too: another process may have compacted some.
+    const bool replaced = std::exchange(replaced_, false) || new_window;
     lock.unlock();
-    if (new_window) on_new_window_();
-    auto error = index_until(end);
+    if (new_window) events_.new_window();
+    auto error = index_until(end, replaced);
+    if (new_window && !error) events_.indexed_below(end.window);
     lock.lock();
+    if (error) window_seen_ = 0;  // what depends on the index is to be done by the next turn
     if (!error) indexed_ = end.number;
     error_ = std::move(error);
     answered_ = asked;
     done_.notify_all();
 }
 
-std::optional<Error> Indexer::index_until(const LogEnd& end) {
+std::optional<Error> Indexer::index_until(const LogEnd& end, bool replaced) {
     for (bool rebuilt = false;;) {
         {
             const std::lock_guard guard(mutex_);
@@ -96,8 +110,11 @@ std::optional<Error> Indexer::index_until(const LogEnd& end) {
             catalogue_ = std::move(*opened);
         }
         auto advanced = catalogue_->advance(end);
-        if (advanced && *advanced) return std::nullopt;
-        if (advanced) continue;
+        if (advanced && !*advanced) continue;
+        Result<void> taken;
+        if (advanced && replaced) taken = catalogue_->take_compacted();
+        if (advanced && taken) return std::nullopt;
+        if (advanced) advanced = std::move(taken).error();
         catalogue_.reset();
         if (advanced.error().code != ErrorCode::kCorrupt || rebuilt)
             return std::move(advanced).error();

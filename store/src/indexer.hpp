@@ -25,19 +25,27 @@ struct LogEnd {
     std::uint64_t window{0};
     std::uint64_t offset{0};
     std::uint64_t number{0};  ///< of the last frame
+    bool compacted{false};    ///< the offset is one of the compacted file of the window
 };
 
 class Indexer {
 public:
-    /// `end`: what recovery found. `on_new_window` is called on the thread, at its start and when a
-    /// window began.
-    Indexer(const Folder& folder, LogEnd end, std::function<void()> on_new_window);
+    /// Both are called on the thread, at its start and when a window began: before and after that
+    /// window's predecessors are in the catalogue.
+    struct Events {
+        std::function<void()> new_window;
+        std::function<void(std::uint64_t window)> indexed_below;
+    };
+    /// `end`: what recovery found.
+    Indexer(const Folder& folder, LogEnd end, Events events);
     ~Indexer();
     Indexer(const Indexer&) = delete;
     Indexer& operator=(const Indexer&) = delete;
 
     /// The log now reaches to `end`. Cheap: wakes the thread only out of idleness.
     void committed(LogEnd end);
+    /// Some windows were compacted: their places in the catalogue have changed. Cheap, as above.
+    void windows_replaced();
     /// Returns when everything committed before the call is in the catalogue. Errors: what stopped
     /// the catalogue from taking it; the thread tries again with the next commit. kTimeout: it was
     /// not done within `time_max`.
@@ -45,11 +53,11 @@ public:
 
 private:
     void run();
-    [[nodiscard]] std::optional<Error> index_until(const LogEnd& end);
+    [[nodiscard]] std::optional<Error> index_until(const LogEnd& end, bool replaced);
     void turn(std::unique_lock<std::mutex>& lock);
 
     const Folder& folder_;
-    std::function<void()> on_new_window_;
+    const Events events_;
     std::unique_ptr<CatalogueWriter> catalogue_;  ///< touched by the thread alone
     std::mutex mutex_;
     std::condition_variable wake_;  ///< the thread waits here
@@ -60,6 +68,7 @@ private:
     std::uint64_t indexed_{0};      ///< frame number that the catalogue reaches
     std::uint64_t window_seen_{0};  ///< of the last turn
     std::optional<Error> error_;    ///< of the last turn
+    bool replaced_{true};           ///< windows may have been compacted since they were indexed
     bool idle_{false};
     bool stop_{false};
     std::thread thread_;

@@ -25,30 +25,50 @@ void LogView::warn(std::string line) {
     warnings_.push_back(std::move(line));
 }
 
-int LogView::window_fd(std::uint64_t window) {
-    const auto found = fds_.find(window);
-    if (found != fds_.end()) return found->second.get();
-    if (fds_.size() >= kOpenFilesMax) fds_.clear();
+std::shared_ptr<const WindowFile> LogView::window_file(std::uint64_t window,
+                                                       std::optional<bool> compacted) {
+    const auto found = files_.find(window);
+    if (found != files_.end() && (!compacted || found->second->compacted == *compacted))
+        return found->second;
     auto fd = folder_.open_window(window, O_RDONLY);
     if (!fd) {
         // Retired: as if it had never been there. Anything else is worth a line.
         if (fd.error().code != ErrorCode::kNotFound) warn(fd.error().message);
-        return -1;
+        return found != files_.end() ? found->second : nullptr;
     }
-    return (fds_[window] = std::move(*fd)).get();
+    auto file = std::make_shared<WindowFile>();
+    file->name = folder_.file(window_name(window));
+    file->compacted = is_compacted(fd->get(), file->name);
+    file->fd = std::move(*fd);
+    if (found == files_.end() && files_.size() >= kOpenFilesMax) files_.clear();
+    return files_[window] = std::move(file);
 }
 
 Result<void> LogView::refresh(const std::function<Result<void>(CatalogueReader&)>& inside) {
+    // Windows are compacted once and one after the other: twice in a row is unlikely, more often
+    // than this impossible but for a compactor that outruns a refresh.
+    constexpr int kTriesMax = 16;
+    for (int i = 0; i < kTriesMax; ++i) {
+        auto whole = refresh_once(inside);
+        if (!whole) return std::move(whole).error();
+        if (*whole) return refresh_open_spans();
+    }
+    return Error{ErrorCode::kBusy, folder_.path() + ": its windows are replaced all the time"};
+}
+
+Result<bool> LogView::refresh_once(const std::function<Result<void>(CatalogueReader&)>& inside) {
     auto windows = folder_.windows();
     if (!windows) return std::move(windows).error();
     // A new window may make the end of the one before void; and its catalogue is on its way.
     if (*windows != windows_) forget_tail();
     windows_ = std::move(*windows);
-    if (auto read = refresh_catalogue(inside); !read) return read;
+    if (auto read = refresh_catalogue(inside); !read) return std::move(read).error();
     drop_pieces_of_gone_windows();
-    if (auto read = refresh_tail(); !read) return read;
-    newest_ = pieces_.empty() ? newest_ : std::max(newest_, pieces_.back().last_number);
-    return refresh_open_spans();
+    auto whole = refresh_tail();
+    if (!whole || !*whole) return whole;
+    newest_ = std::max(newest_, tail_end_.number);
+    if (!pieces_.empty()) newest_ = std::max(newest_, pieces_.back().last_number);
+    return true;
 }
 
 // No catalogue, or one that cannot be read, costs time, not answers: then all is tail.
@@ -82,15 +102,34 @@ Result<void> LogView::refresh_catalogue(
         forget_tail();
         return {};
     }
-    if (anew || before.number != catalogue_->position().number ||
+    if (anew || !fresh.empty() || before.number != catalogue_->position().number ||
         before.window != catalogue_->position().window) {
         forget_tail();
-        pieces_.insert(pieces_.end(), std::make_move_iterator(fresh.begin()),
-                       std::make_move_iterator(fresh.end()));
-        indexed_pieces_ = pieces_.size();
+        take_extents(std::move(fresh));
         tail_end_ = catalogue_->position();
     }
     return {};
+}
+
+/// `pieces_` holds no tail now.
+void LogView::take_extents(std::vector<Piece>&& fresh) {
+    std::set<std::uint64_t> compacted;
+    for (const Piece& piece : fresh)
+        if (piece.compacted) compacted.insert(piece.window);
+    const auto before = pieces_.size();
+    pieces_.erase(std::remove_if(pieces_.begin(), pieces_.end(),
+                                 [&](const Piece& piece) {
+                                     return !piece.compacted && compacted.count(piece.window) != 0;
+                                 }),
+                  pieces_.end());
+    if (pieces_.size() != before) ++extents_dropped_;
+    pieces_.insert(pieces_.end(), std::make_move_iterator(fresh.begin()),
+                   std::make_move_iterator(fresh.end()));
+    if (!compacted.empty())
+        std::stable_sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
+            return a.window != b.window ? a.window < b.window : a.offset < b.offset;
+        });
+    indexed_pieces_ = pieces_.size();
 }
 
 void LogView::forget_tail() {
@@ -107,28 +146,33 @@ void LogView::drop_pieces_of_gone_windows() {
     const auto gone = static_cast<std::size_t>(kept - pieces_.begin());
     pieces_.erase(pieces_.begin(), kept);
     indexed_pieces_ -= std::min(indexed_pieces_, gone);
-    fds_.erase(fds_.begin(), fds_.lower_bound(oldest));
+    files_.erase(files_.begin(), files_.lower_bound(oldest));
+    if (gone != 0) ++extents_dropped_;
 }
 
-Result<void> LogView::refresh_tail() {
+Result<bool> LogView::refresh_tail() {
     for (auto window = std::lower_bound(windows_.begin(), windows_.end(), tail_end_.window);
          window != windows_.end(); ++window) {
-        std::uint64_t void_from = std::numeric_limits<std::uint64_t>::max();
-        if (std::next(window) != windows_.end()) {
-            spanring_frame_header header{};
-            auto found = first_frame(folder_, *std::next(window), &header);
-            if (found && *found) void_from = header.number;
-        }
-        if (auto scanned = scan_tail(*window, void_from); !scanned) return scanned;
+        auto end = void_from(folder_, windows_, *window);
+        if (!end) return std::move(end).error();
+        auto scanned = scan_tail(*window, *end);
+        if (!scanned || !*scanned) return scanned;
     }
-    return {};
+    return true;
 }
 
-Result<void> LogView::scan_tail(std::uint64_t window, std::uint64_t void_from) {
-    const int fd = window_fd(window);
-    if (fd < 0) return {};
-    const std::uint64_t from = tail_end_.window == window ? tail_end_.offset : 0;
-    LogScanner scanner(fd, folder_.file(window_name(window)), from, Verify::kPositions);
+Result<bool> LogView::scan_tail(std::uint64_t window, std::uint64_t void_from) {
+    const bool goes_on = tail_end_.window == window && tail_end_.offset != 0;
+    const auto file = goes_on ? window_file(window, tail_end_.compacted) : window_file(window);
+    if (!file) return true;
+    if (goes_on && file->compacted != tail_end_.compacted) {
+        // The place where the last scan ended is one of a file that is gone. What the catalogue
+        // says of its place will have changed as well.
+        forget_tail();
+        return false;
+    }
+    LogScanner scanner(file->fd.get(), file->name, goes_on ? tail_end_.offset : 0,
+                       Verify::kPositions);
     FramePlace place;
     for (;;) {
         auto found = scanner.next(&place);
@@ -142,14 +186,15 @@ Result<void> LogView::scan_tail(std::uint64_t window, std::uint64_t void_from) {
         auto deltas = meta ? decode_instances(meta->instances)
                            : Result<std::vector<InstanceDelta>>(meta.error());
         if (deltas) tail_losses_.apply(*deltas);
-        add_to_tail(window, place);
-        tail_end_ = {window, scanner.position(), place.header.number};
+        add_to_tail(window, *file, place, meta ? meta->range(place.header) : MergedRange{});
+        tail_end_ = {window, scanner.position(), place.header.number, file->compacted};
     }
     for (const Skipped& skipped : scanner.skipped()) warn(to_text(skipped, scanner.name()));
-    return {};
+    return true;
 }
 
-void LogView::add_to_tail(std::uint64_t window, const FramePlace& place) {
+void LogView::add_to_tail(std::uint64_t window, const WindowFile& file, const FramePlace& place,
+                          const MergedRange& range) {
     const auto& header = place.header;
     Piece* last = pieces_.size() > indexed_pieces_ ? &pieces_.back() : nullptr;
     const bool joins = last != nullptr && last->window == window && last->spans < kPieceSpans &&
@@ -158,13 +203,14 @@ void LogView::add_to_tail(std::uint64_t window, const FramePlace& place) {
         Piece piece;
         piece.window = window;
         piece.offset = place.offset;
-        piece.first_number = header.number;
+        piece.compacted = file.compacted;
+        piece.first_number = range.first;
         piece.committed_ns_min = piece.committed_ns_max = header.committed_ns;
         pieces_.push_back(std::move(piece));
         last = &pieces_.back();
     }
     last->bytes = place.offset + place.bytes() - last->offset;
-    last->last_number = header.number;
+    last->last_number = range.last;
     last->committed_ns_min = std::min(last->committed_ns_min, header.committed_ns);
     last->committed_ns_max = std::max(last->committed_ns_max, header.committed_ns);
     last->spans += header.spans;
@@ -181,39 +227,52 @@ Result<void> LogView::refresh_open_spans() {
         fold_ = StateFold(StateFold::What::kOpenSpans);
         return {};
     }
-    if (fold_window_ == 0 || fold_window_ < *windows_.begin()) {
+    bool anew = fold_window_ == 0 || fold_window_ < windows_.front();
+    // What a compacted window told of open spans is gone: a later snapshot tells it.
+    for (auto w = std::lower_bound(windows_.begin(), end, fold_window_); w != end && !anew; ++w) {
+        const auto file = window_file(*w, false);
+        anew = file && file->compacted;
+    }
+    if (anew) {
         auto start = fold_start(folder_, {windows_.begin(), end});
         if (!start) return std::move(start).error();
         fold_window_ = *start;
         fold_offset_ = 0;
         fold_ = StateFold(StateFold::What::kOpenSpans);
     }
-    for (auto window = std::lower_bound(windows_.begin(), end, fold_window_); window != end;
-         ++window) {
-        const int fd = window_fd(*window);
-        if (fd < 0) continue;
-        if (std::exchange(fold_window_, *window) != *window) fold_offset_ = 0;
-        LogScanner scanner(fd, folder_.file(window_name(*window)), fold_offset_,
-                           Verify::kPositions);
-        if (*window == tail_end_.window) scanner.limit(tail_end_.offset);
-        FramePlace place;
-        for (;;) {
-            auto found = scanner.next(&place);
-            if (!found || !*found) break;
-            if (auto applied = fold_.apply(scanner, place); !applied) warn(applied.error().message);
-            fold_offset_ = scanner.position();
-        }
-        for (std::string& line : fold_.take_warnings()) warn(std::move(line));
-    }
+    for (auto w = std::lower_bound(windows_.begin(), end, fold_window_); w != end; ++w) fold_on(*w);
     return {};
 }
 
+void LogView::fold_on(std::uint64_t window) {
+    const auto file = window_file(window, false);
+    if (!file) return;
+    if (std::exchange(fold_window_, window) != window) fold_offset_ = 0;
+    LogScanner scanner(file->fd.get(), file->name, fold_offset_, Verify::kPositions);
+    if (window == tail_end_.window) scanner.limit(tail_end_.offset);
+    FramePlace place;
+    for (;;) {
+        auto found = scanner.next(&place);
+        if (!found || !*found) break;
+        if (auto applied = fold_.apply(scanner, place); !applied) warn(applied.error().message);
+        fold_offset_ = scanner.position();
+    }
+    for (std::string& line : fold_.take_warnings()) warn(std::move(line));
+}
+
 bool LogView::each_frame(const Piece& piece, const FrameTaker& take) {
-    const int fd = window_fd(piece.window);
-    if (fd < 0) return true;
-    LogScanner scanner(fd, folder_.file(window_name(piece.window)), piece.offset,
-                       Verify::kPositions);
-    scanner.limit(piece.offset + piece.bytes);
+    const auto file = window_file(piece.window, piece.compacted);
+    if (!file) return true;
+    visited_window_ = piece.window;
+    visited_file_ = file;
+    const bool replaced = file->compacted != piece.compacted;
+    if (replaced && !replaced_.insert(piece.window).second) return true;
+    LogScanner scanner(file->fd.get(), file->name, replaced ? 0 : piece.offset, Verify::kPositions);
+    if (!replaced) scanner.limit(piece.offset + piece.bytes);
+    return scan_frames(scanner, take);
+}
+
+bool LogView::scan_frames(LogScanner& scanner, const FrameTaker& take) {
     FramePlace place;
     bool go_on = true;
     while (go_on) {
@@ -236,6 +295,40 @@ bool LogView::each_frame(const Piece& piece, const FrameTaker& take) {
         warn(scanner.name() + ": skipped " + std::to_string(scanner.tail_bytes()) + " bytes at " +
              std::to_string(scanner.position()) + ": not what the catalogue says");
     return go_on;
+}
+
+LogView::Mark LogView::mark_behind(const FramePlace& place) const {
+    return {visited_file_, visited_window_, place.offset + place.bytes(), place.header.number};
+}
+
+LogView::Mark LogView::mark_at_end() {
+    if (tail_end_.offset == 0) return {};
+    auto file = window_file(tail_end_.window, tail_end_.compacted);
+    if (!file || file->compacted != tail_end_.compacted) return {};
+    return {std::move(file), tail_end_.window, tail_end_.offset, tail_end_.number};
+}
+
+bool LogView::is_replaced(const Mark& mark) {
+    const auto piece =
+        std::lower_bound(pieces_.begin(), pieces_.end(), mark.window,
+                         [](const Piece& p, std::uint64_t window) { return p.window < window; });
+    if (piece != pieces_.end() && piece->window == mark.window &&
+        piece->compacted != mark.file->compacted)
+        return true;
+    const auto file = window_file(mark.window, mark.file->compacted);
+    return file && file->compacted != mark.file->compacted;
+}
+
+bool LogView::each_frame_behind(const Mark& mark, const FrameTaker& take) {
+    visited_window_ = mark.window;
+    visited_file_ = mark.file;
+    const auto end = void_from(folder_, windows_, mark.window);
+    LogScanner scanner(mark.file->fd.get(), mark.file->name, mark.offset, Verify::kPositions);
+    return scan_frames(
+        scanner, [&](const FramePlace& place, const FrameView& frame, const std::string& name) {
+            if (end && place.header.number >= *end) return true;
+            return take(place, frame, name);
+        });
 }
 
 }  // namespace spanring::store

@@ -1,6 +1,8 @@
 // A reader's picture of the log as of the last refresh: pieces in commit order (extents of the
 // catalogue, then the tail that it does not hold yet), the spans that are open, losses. Windows
-// that are retired meanwhile are skipped. Threads: one owner. Never writes, never locks.
+// that are retired meanwhile are skipped. A window that is compacted meanwhile is read from its old
+// file if that is open here, else from the new one as a whole, never in part from both. Threads:
+// one owner. Never writes, never locks.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,13 @@
 #include "state_fold.hpp"
 
 namespace spanring::store {
+
+/// A window's file, held open: it stays readable when it is replaced or retired.
+struct WindowFile {
+    UniqueFd fd;
+    std::string name;
+    bool compacted{false};
+};
 
 class LogView {
 public:
@@ -48,18 +57,47 @@ public:
     /// read is skipped with a warning.
     using FrameTaker = std::function<bool(const FramePlace&, const FrameView&, const std::string&)>;
     bool each_frame(const Piece& piece, const FrameTaker& take);
+    /// To be called before a query visits pieces: of a window that has been compacted since the
+    /// refresh, the first piece that is visited stands for all.
+    void begin_pass() { replaced_.clear(); }
+
+    /// A place in a window's file: behind a frame that was visited.
+    struct Mark {
+        std::shared_ptr<const WindowFile> file;  ///< null: none
+        std::uint64_t window{0};
+        std::uint64_t offset{0};
+        std::uint64_t number{0};  ///< of that frame
+    };
+    /// Behind `place`, which each_frame is visiting now.
+    [[nodiscard]] Mark mark_behind(const FramePlace& place) const;
+    /// Behind the newest frame as of the last refresh.
+    [[nodiscard]] Mark mark_at_end();
+    /// Whether the window's frames are to be had only in another file than the mark's.
+    [[nodiscard]] bool is_replaced(const Mark& mark);
+    /// Visits the frames behind the mark, in its file.
+    bool each_frame_behind(const Mark& mark, const FrameTaker& take);
+    /// Counts how often extents were forgotten: what is cached by their ids is of no use then.
+    [[nodiscard]] std::uint64_t extents_dropped() const noexcept { return extents_dropped_; }
 
 private:
     [[nodiscard]] Result<void> refresh_catalogue(
         const std::function<Result<void>(CatalogueReader&)>& inside);
-    [[nodiscard]] Result<void> refresh_tail();
-    [[nodiscard]] Result<void> scan_tail(std::uint64_t window, std::uint64_t void_from);
+    /// False: a window was replaced on the way, everything has to be looked at again.
+    [[nodiscard]] Result<bool> refresh_once(
+        const std::function<Result<void>(CatalogueReader&)>& inside);
+    [[nodiscard]] Result<bool> refresh_tail();
+    [[nodiscard]] Result<bool> scan_tail(std::uint64_t window, std::uint64_t void_from);
     [[nodiscard]] Result<void> refresh_open_spans();
+    void fold_on(std::uint64_t window);
+    void take_extents(std::vector<Piece>&& fresh);
     void drop_pieces_of_gone_windows();
-    void add_to_tail(std::uint64_t window, const FramePlace& place);
+    void add_to_tail(std::uint64_t window, const WindowFile& file, const FramePlace& place,
+                     const MergedRange& range);
     void forget_tail();
-    /// -1: it is gone.
-    [[nodiscard]] int window_fd(std::uint64_t window);
+    /// Null: it is gone. One that is open already is preferred if it is as `compacted` says.
+    [[nodiscard]] std::shared_ptr<const WindowFile> window_file(std::uint64_t window,
+                                                                std::optional<bool> compacted = {});
+    bool scan_frames(LogScanner& scanner, const FrameTaker& take);
 
     Folder folder_;
     std::optional<CatalogueReader> catalogue_;
@@ -72,7 +110,11 @@ private:
     std::uint64_t fold_window_{0};
     std::uint64_t fold_offset_{0};
     std::uint64_t newest_{0};
-    std::map<std::uint64_t, UniqueFd> fds_;
+    std::map<std::uint64_t, std::shared_ptr<const WindowFile>> files_;
+    std::set<std::uint64_t> replaced_;  ///< visited as a whole in this pass
+    std::uint64_t visited_window_{0};   ///< by each_frame, now
+    std::shared_ptr<const WindowFile> visited_file_;
+    std::uint64_t extents_dropped_{0};
     std::vector<std::string> warnings_;
     std::set<std::string> warned_;
 };

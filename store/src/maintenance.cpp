@@ -87,7 +87,7 @@ Result<CheckReport> check(const std::string& path, const Progress& progress) {
 Result<void> rebuild_catalogue(const std::string& path, const Progress& progress) {
     auto folder = Folder::open(path);
     if (!folder) return std::move(folder).error();
-    auto lock = WriterLock::take(*folder);
+    auto lock = FolderLock::take_to_write(*folder);
     if (!lock) return std::move(lock).error();
     auto recovery = recover(*folder);
     if (!recovery) return std::move(recovery).error();

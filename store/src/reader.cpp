@@ -64,6 +64,11 @@ std::vector<std::uint64_t> ReaderImpl::hashes_of(const std::vector<TraceId>& ids
 
 void ReaderImpl::load_filters() {
     CatalogueReader* catalogue = view_.catalogue();
+    if (std::exchange(filters_of_, view_.extents_dropped()) != view_.extents_dropped()) {
+        filters_.clear();
+        filters_loaded_ = 0;
+        filter_bytes_ = 0;
+    }
     if (catalogue == nullptr || filter_bytes_ >= kFilterBytesMax) return;
     catalogue->filters_after(filters_loaded_, [&](std::int64_t id, auto filter) {
         filters_[id].assign(filter.begin(), filter.end());
@@ -121,6 +126,7 @@ Result<void> ReaderImpl::visit(const SpanFilter& filter, const SpanVisitor& visi
         }
         return true;
     };
+    view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
         if (may_match(piece, filter, hashes) && !each_batch(piece, visit_batch)) return {};
         done += piece.bytes;
@@ -136,41 +142,62 @@ Result<void> ReaderImpl::visit(const SpanFilter& filter, const SpanVisitor& visi
     return {};
 }
 
+CommittedFrame ReaderImpl::committed(const FramePlace& place, const FrameView& view,
+                                     const std::string& file) {
+    CommittedFrame frame;
+    frame.number = place.header.number;
+    frame.committed_ns = place.header.committed_ns;
+    frame.bytes = view.bytes;
+    if (auto deltas = decode_instances(view.meta.instances); deltas) {
+        for (const InstanceDelta& delta : *deltas) {
+            frame.tracepoints += delta.tracepoints;
+            if (delta.tracepoints != 0)
+                frame.instance_tracepoints.emplace_back(delta.id, delta.tracepoints);
+        }
+    }
+    for (const auto encoded : view.batches) {
+        auto batch = codec::decode(encoded);
+        if (batch) {
+            frame.batches.push_back(std::move(*batch));
+        } else {
+            view_.warn(file + ": skipped a batch of the frame at " + std::to_string(place.offset) +
+                       ": " + batch.error().message);
+        }
+    }
+    return frame;
+}
+
 Result<std::uint64_t> ReaderImpl::visit_frames_after(std::uint64_t after,
                                                      const FrameVisitor& visitor) {
     std::uint64_t seen = after;
+    const bool marked = cursor_.file != nullptr && cursor_.number == after;
+    const auto take = [&](const FramePlace& place, const FrameView& view, const std::string& file) {
+        // A number that is none of a merged frame's own says nothing of which of its spans are
+        // known: rather all of them again than one of them never.
+        const bool exact = !view.meta.merged || (marked && cursor_.file->compacted);
+        if ((exact ? place.header.number : view.meta.merged->last) <= after) return true;
+        const CommittedFrame frame = committed(place, view, file);
+        seen = std::max(seen, frame.number);
+        const bool go_on = visitor(frame);
+        cursor_ = view_.mark_behind(place);
+        return go_on;
+    };
+    view_.begin_pass();
+    std::uint64_t done_window = 0;
+    if (marked && view_.is_replaced(cursor_)) {
+        const LogView::Mark mark = cursor_;
+        done_window = mark.window;
+        if (!view_.each_frame_behind(mark, take)) return seen;
+    }
     // Pieces are in the order of their numbers.
     auto piece = std::partition_point(view_.pieces().begin(), view_.pieces().end(),
                                       [after](const Piece& p) { return p.last_number <= after; });
-    const auto take = [&](const FramePlace& place, const FrameView& view, const std::string& file) {
-        if (place.header.number <= after) return true;
-        CommittedFrame frame;
-        frame.number = place.header.number;
-        frame.committed_ns = place.header.committed_ns;
-        frame.bytes = view.bytes;
-        if (auto deltas = decode_instances(view.meta.instances); deltas) {
-            for (const InstanceDelta& delta : *deltas) {
-                frame.tracepoints += delta.tracepoints;
-                if (delta.tracepoints != 0)
-                    frame.instance_tracepoints.emplace_back(delta.id, delta.tracepoints);
-            }
-        }
-        for (const auto encoded : view.batches) {
-            auto batch = codec::decode(encoded);
-            if (batch) {
-                frame.batches.push_back(std::move(*batch));
-            } else {
-                view_.warn(file + ": skipped a batch of the frame at " +
-                           std::to_string(place.offset) + ": " + batch.error().message);
-            }
-        }
-        seen = std::max(seen, frame.number);
-        return visitor(frame);
-    };
     for (; piece != view_.pieces().end(); ++piece) {
+        if (piece->window <= done_window) continue;
         if (!view_.each_frame(*piece, take)) return seen;
-        seen = std::max(seen, piece->last_number);
+        if (!piece->compacted) seen = std::max(seen, piece->last_number);
     }
+    if (seen == after && after == view_.newest_frame() && !marked) cursor_ = view_.mark_at_end();
     return seen;
 }
 

@@ -58,11 +58,16 @@ private:
     [[nodiscard]] std::vector<TraceId> newest_matches(const SpanFilter& filter, std::size_t limit);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operation_counts();
 
+    [[nodiscard]] CommittedFrame committed(const FramePlace& place, const FrameView& view,
+                                           const std::string& file);
+
     LogView view_;
+    LogView::Mark cursor_;  ///< behind the last frame that visit_frames_after gave
     // Trace filters of extents by id, as far as the budget goes.
     std::unordered_map<std::int64_t, std::vector<std::byte>> filters_;
     std::int64_t filters_loaded_{0};
     std::size_t filter_bytes_{0};
+    std::uint64_t filters_of_{0};  ///< LogView::extents_dropped
 };
 
 }  // namespace spanring::store

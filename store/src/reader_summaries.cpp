@@ -121,6 +121,7 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
                 traces[found->second].push_back(span);
         }
     };
+    view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
         if (!filter_allows(piece, hashes)) continue;
         (void)each_batch(piece, [&](const codec::Batch& batch) {
@@ -156,6 +157,7 @@ std::vector<TraceId> ReaderImpl::newest_matches(const SpanFilter& filter, std::s
                      [&](const Piece* a, const Piece* b) { return start_of(*a) > start_of(*b); });
     std::vector<std::uint64_t> hashes;
     if (filter.trace_id) hashes = hashes_of({*filter.trace_id});
+    view_.begin_pass();
     for (const Piece* piece : order) {
         if (!candidates.open_for(start_of(*piece))) break;
         if (may_match(*piece, filter, hashes)) (void)each_batch(*piece, take_from);
@@ -184,6 +186,7 @@ Result<std::map<OperationKey, OperationCounts>> ReaderImpl::operation_counts() {
     });
     if (!refreshed) return std::move(refreshed).error();
     Facts facts;
+    view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
         if (piece.indexed()) continue;
         (void)each_batch(piece, [&](const codec::Batch& batch) {

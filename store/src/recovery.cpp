@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "log_scanner.hpp"
 #include "spanring/base/os.hpp"
@@ -74,17 +75,37 @@ Result<void> fold_window(const Folder& folder, std::uint64_t window, bool newest
 
 }  // namespace
 
-Result<bool> first_frame(const Folder& folder, std::uint64_t window,
-                         spanring_frame_header* header) {
+Result<std::optional<WindowStart>> window_start(const Folder& folder, std::uint64_t window) {
     auto opened = open_scan(folder, window, Verify::kPositions);
     if (!opened) {
-        if (opened.error().code == ErrorCode::kNotFound) return false;
+        if (opened.error().code == ErrorCode::kNotFound) return std::optional<WindowStart>();
         return std::move(opened).error();
     }
     FramePlace place;
     auto found = opened->scanner.next(&place);
-    if (found && *found) *header = place.header;
-    return found;
+    if (!found) return std::move(found).error();
+    if (!*found) return std::optional<WindowStart>();
+    auto meta = opened->scanner.meta(place);
+    if (!meta) return std::move(meta).error();
+    return std::optional(WindowStart{meta->range(place.header).first, place.header.committed_ns});
+}
+
+bool is_compacted(int fd, const std::string& name) {
+    LogFile file(fd, name);
+    auto bytes = file.at(0, kFrameHeaderBytes);
+    if (!bytes) return false;
+    auto header = read_header(*bytes);
+    return header && is_merged(*header);
+}
+
+Result<std::uint64_t> void_from(const Folder& folder, const std::vector<std::uint64_t>& windows,
+                                std::uint64_t window) {
+    constexpr auto kNever = std::numeric_limits<std::uint64_t>::max();
+    const auto next = std::upper_bound(windows.begin(), windows.end(), window);
+    if (next == windows.end()) return kNever;
+    auto start = window_start(folder, *next);
+    if (!start) return std::move(start).error();
+    return *start ? (*start)->number : kNever;
 }
 
 Result<std::uint64_t> fold_start(const Folder& folder, const std::vector<std::uint64_t>& windows) {

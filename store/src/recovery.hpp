@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,9 +29,22 @@ struct Recovery {
 [[nodiscard]] Result<std::uint64_t> fold_start(const Folder& folder,
                                                const std::vector<std::uint64_t>& windows);
 
-/// The first good frame's header of a window; false: none (empty, torn, gone). For retirement and
-/// for readers, who must know from which number on an older window is void.
-[[nodiscard]] Result<bool> first_frame(const Folder& folder, std::uint64_t window,
-                                       spanring_frame_header* header);
+struct WindowStart {
+    std::uint64_t number{0};  ///< the first that the window answers for
+    std::int64_t committed_ns{0};
+};
+/// What the first good frame of a window says; nothing: there is none (empty, torn, gone). For
+/// retirement and for readers, who must know from which number on an older window is void.
+[[nodiscard]] Result<std::optional<WindowStart>> window_start(const Folder& folder,
+                                                              std::uint64_t window);
+/// Whether the frames of this window's file were made by compaction. One that is empty, torn or
+/// damaged at its start was not.
+[[nodiscard]] bool is_compacted(int fd, const std::string& name);
+
+/// The number from which on frames of `window` are void, by what begins behind it; `windows`
+/// ascending.
+[[nodiscard]] Result<std::uint64_t> void_from(const Folder& folder,
+                                              const std::vector<std::uint64_t>& windows,
+                                              std::uint64_t window);
 
 }  // namespace spanring::store

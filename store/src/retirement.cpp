@@ -42,10 +42,10 @@ Result<std::uint64_t> retire_windows(const Folder& folder, const RetirementRule&
         bool old = total > rule.bytes_max;
         if (!old) {
             // Whatever is in a window was committed before the first frame of the next one.
-            spanring_frame_header next{};
-            auto found = first_frame(folder, (*windows)[i + 1], &next);
-            old = found && *found &&
-                  rule.now_ns - next.committed_ns > std::chrono::nanoseconds(rule.age_max).count();
+            auto next = window_start(folder, (*windows)[i + 1]);
+            old = next && *next &&
+                  rule.now_ns - (*next)->committed_ns >
+                      std::chrono::nanoseconds(rule.age_max).count();
         }
         if (!old) break;
         if (auto gone = folder.remove_window((*windows)[i]); !gone) return std::move(gone).error();

@@ -8,6 +8,8 @@ void StateFold::warn(const LogScanner& scanner, const FramePlace& place, const E
 }
 
 Result<void> StateFold::apply(LogScanner& scanner, const FramePlace& place) {
+    // It has no state of the drain: what it tells of losses is for readers.
+    if (is_merged(place.header)) return {};
     if ((place.header.flags & SPANRING_FRAME_SNAPSHOT) != 0) {
         instances_.clear();
         ended_.clear();

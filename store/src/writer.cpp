@@ -1,13 +1,15 @@
-// The writer: appends frames to windows. What needs time (durability, index, retirement) is left to
-// two background threads.
+// The writer: appends frames to windows. What needs time (durability, index, retirement,
+// compaction) is left to three background threads.
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <mutex>
 
+#include "compactor.hpp"
 #include "indexer.hpp"
 #include "recovery.hpp"
+#include "reserve.hpp"
 #include "retirement.hpp"
 #include "spanring/store/database.hpp"
 #include "window_log.hpp"
@@ -35,21 +37,32 @@ Error too_long(std::uint64_t bytes) {
 
 class WriterImpl final : public Writer {
 public:
-    WriterImpl(Folder folder, WriterLock lock, Recovery recovery, WriterOptions options)
+    WriterImpl(Folder folder, FolderLock lock, Recovery recovery, WriterOptions options)
         : options_(std::move(options)),
           folder_(std::move(folder)),
           lock_(std::move(lock)),
           recovered_(std::move(recovery.state)),
           next_window_(recovery.next_window),
           next_frame_(recovery.next_frame),
+          reserve_(folder_),
           syncer_(folder_, options_.sync_interval),
+          compactor_(folder_, options_.compaction, names_, [this] { indexer_.windows_replaced(); }),
           indexer_(folder_, LogEnd{recovery.end_window, recovery.end_offset, recovery.last_frame},
-                   [this] { (void)retire(); }) {}
+                   {.new_window =
+                        [this] {
+                            (void)retire();
+                            reserve_.keep_for(folder_.bytes_total());
+                        },
+                    .indexed_below = [this](std::uint64_t w) { compactor_.indexed_below(w); }}) {}
+
+    ~WriterImpl() override { compactor_.stop(); }
+    WriterImpl(const WriterImpl&) = delete;
+    WriterImpl& operator=(const WriterImpl&) = delete;
 
     [[nodiscard]] const RecoveredState& recovered() const noexcept override { return recovered_; }
 
     [[nodiscard]] bool wants_snapshot() const noexcept override {
-        // acquire: pairs with the release in commit and begin_window, so that a thread that builds
+        // acquire: pairs with the release in commit and close_window, so that a thread that builds
         // the next frame sees the state that the flag speaks of.
         return wants_snapshot_.load(std::memory_order_acquire) || window_is_old();
     }
@@ -61,19 +74,31 @@ public:
         std::optional<std::chrono::milliseconds> time_max) override {
         return indexer_.wait_for_all(time_max);
     }
+    [[nodiscard]] Result<CompactReport> compact() override { return compactor_.run_now(); }
+    void keep_frames_above(std::uint64_t number) override { compactor_.keep_frames_above(number); }
     [[nodiscard]] Result<std::uint64_t> retire() override {
+        const std::lock_guard guard(names_);
         return retire_windows(folder_,
                               {options_.database_bytes_max, options_.retention, options_.now_ns()});
     }
 
 private:
+    void close_window() {
+        window_.reset();
+        // release: pairs with the acquire in wants_snapshot.
+        wants_snapshot_.store(true, std::memory_order_release);
+    }
     [[nodiscard]] Result<void> begin_window();
     [[nodiscard]] Result<void> append(std::span<const std::byte> bytes);
     /// Returns whether what is behind `good_bytes` is gone from the log.
     bool abandon_window(std::uint64_t good_bytes);
-    /// A full disk heals by itself: the oldest window goes, for the next try.
+    /// A full disk heals by itself: the oldest window goes, for the next try; if it is the only
+    /// one, the reserve.
     void make_room(const Error& cause) {
-        if (cause.code == ErrorCode::kNoSpace) (void)retire_oldest(folder_);
+        if (cause.code != ErrorCode::kNoSpace) return;
+        const std::lock_guard guard(names_);
+        const auto retired = retire_oldest(folder_);
+        if (!retired || !*retired) reserve_.give_up();
     }
 
     [[nodiscard]] bool window_is_old() const noexcept {
@@ -85,7 +110,7 @@ private:
 
     const WriterOptions options_;
     const Folder folder_;
-    const WriterLock lock_;
+    const FolderLock lock_;
     const RecoveredState recovered_;
     std::uint64_t next_window_;
     std::uint64_t next_frame_;
@@ -93,14 +118,17 @@ private:
     bool window_is_new_{false};          ///< its name is not durable yet
     std::atomic<bool> wants_snapshot_{true};
     std::atomic<std::int64_t> window_began_ns_{0};
+    Reserve reserve_;
+    std::mutex names_;  ///< of windows: held to retire one, and to put a new file in its place
     Syncer syncer_;
+    // The indexer wakes the compactor, so it is made after it; the compactor's passes tell the
+    // indexer, so they end before it does.
+    Compactor compactor_;
     Indexer indexer_;
 };
 
 Result<void> WriterImpl::begin_window() {
-    window_.reset();
-    // release: pairs with the acquire in wants_snapshot.
-    wants_snapshot_.store(true, std::memory_order_release);
+    close_window();
     auto created = WindowLog::create(folder_, next_window_);
     // The number is used up even if that failed: a file of this name may exist now.
     ++next_window_;
@@ -127,14 +155,17 @@ bool WriterImpl::abandon_window(std::uint64_t good_bytes) {
     const std::uint64_t number = window_->number();
     const bool removed = good_bytes == 0 && folder_.remove_window(number).ok();
     const bool gone = removed || window_->cut(good_bytes).ok();
-    window_.reset();
-    // release: pairs with the acquire in wants_snapshot.
-    wants_snapshot_.store(true, std::memory_order_release);
+    close_window();
     return gone;
 }
 
 Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summary) {
     if (payload_bytes(frame) > kFramePayloadMax) return too_long(payload_bytes(frame));
+    if (!reserve_.may_commit()) {
+        close_window();
+        return Error{ErrorCode::kNoSpace,
+                     folder_.path() + ": no room but what is kept for queries"};
+    }
     frame.number = next_frame_;
     frame.committed_ns = options_.now_ns();
     const auto bytes = encode(frame, summary);
@@ -171,7 +202,7 @@ Result<std::unique_ptr<Writer>> Writer::open(const std::string& path,
                                              const WriterOptions& options) {
     auto folder = Folder::open_or_create(path);
     if (!folder) return std::move(folder).error();
-    auto lock = WriterLock::take(*folder);
+    auto lock = FolderLock::take_to_write(*folder);
     if (!lock) return std::move(lock).error();
     auto recovery = recover(*folder);
     if (!recovery) return std::move(recovery).error();

@@ -79,5 +79,6 @@ void add_inspect(CLI::App& app, Session& session);
 void add_limits(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 void add_fsck(CLI::App& app, Session& session);
+void add_compact(CLI::App& app, Session& session);
 
 }  // namespace spanring::tools

@@ -184,12 +184,17 @@ std::uint64_t open_spans_bytes_of(const store::Frame& frame) noexcept {
 }
 
 void write_frame(Json& json, const FrameLine& line) {
+    const auto stands_for = line.frame.merged.value_or(
+        store::MergedRange{line.frame.number, line.frame.number});
     json.open_object()
         .field("offset", line.offset)
         .field("bytes", static_cast<std::uint64_t>(line.bytes))
         .field("number", line.frame.number)
         .field("committed_ns", line.frame.committed_ns)
         .field("snapshot", line.frame.snapshot)
+        .field("merged", line.frame.merged.has_value())
+        .field("first_number", stands_for.first)
+        .field("last_number", stands_for.last)
         .field("instances", static_cast<std::uint64_t>(line.frame.instances.size()))
         .field("batches", static_cast<std::uint64_t>(line.frame.batches.size()))
         .field("tracepoints", tracepoints_of(line.frame))
@@ -204,6 +209,8 @@ std::string frame_text(const FrameLine& line, bool verbose) {
                     line.offset, format_bytes(line.bytes), format_time(line.frame.committed_ns),
                     line.frame.snapshot ? "  snapshot" : "", line.frame.batches.size(),
                     format_count(tracepoints_of(line.frame)));
+    if (const auto& merged = line.frame.merged)
+        out += fmt::format("    stands for frames {} to {}\n", merged->first, merged->last);
     if (!verbose) return out;
     for (const store::InstanceDelta& instance : line.frame.instances) {
         out += fmt::format(

@@ -33,6 +33,7 @@ void register_commands(CLI::App& app, Session& session) {
     add_doctor(app, session);
     add_inspect(app, session);
     add_fsck(app, session);
+    add_compact(app, session);
     add_limits(app, session);
     add_version(app, session);
 }
@@ -44,7 +45,8 @@ void group_commands(CLI::App& app) {
         {"Watch", {"status", "top", "tail"}},
         {"Ask", {"services", "operations", "traces", "trace", "export"}},
         {"Make spans", {"replay", "emit"}},
-        {"Plan and repair", {"plan", "bench", "doctor", "inspect", "fsck", "limits", "version"}}};
+        {"Plan and repair",
+         {"plan", "bench", "doctor", "inspect", "fsck", "compact", "limits", "version"}}};
     for (const auto& [group, names] : groups) {
         for (const char* name : names) app.get_subcommand(name)->group(group);
     }

@@ -30,6 +30,9 @@ TEST(Config, every_key_of_the_annotated_file_is_known_and_has_its_default) {
     EXPECT_EQ(documented->store.window_age_max, defaults.store.window_age_max);
     EXPECT_EQ(documented->store.sync_interval, defaults.store.sync_interval);
     EXPECT_EQ(documented->store.durability, defaults.store.durability);
+    EXPECT_EQ(documented->store.compaction.enabled, defaults.store.compaction.enabled);
+    EXPECT_EQ(documented->store.compaction.cpu_percent, defaults.store.compaction.cpu_percent);
+    EXPECT_EQ(documented->store.compaction.zstd_level, defaults.store.compaction.zstd_level);
     EXPECT_EQ(documented->log_level, defaults.log_level);
     EXPECT_EQ(documented->log_bytes_max, defaults.log_bytes_max);
     EXPECT_EQ(documented->log_files, defaults.log_files);

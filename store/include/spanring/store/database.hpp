@@ -30,13 +30,26 @@ enum class Durability : std::uint8_t {
     kCommit     ///< fdatasync before a commit returns
 };
 
+inline constexpr int kZstdLevelMax = 19;  ///< above it memory grows, bytes hardly shrink
+
+/// How sealed windows are merged in the background.
+struct CompactionOptions {
+    bool enabled{true};
+    unsigned cpu_percent{10};  ///< of one core, at most, while there is something to do
+    int zstd_level{0};  ///< 1 to kZstdLevelMax: zstd where it makes a column smaller; 0: LZ4 alone
+};
+
 struct WriterOptions {
-    std::uint64_t window_bytes_max{256u << 20};
-    std::chrono::seconds window_age_max{3600};
+    /// A window is sealed at these bytes or this age, and compacted then. At 1,000 spans a second,
+    /// each in a frame of its own, that is after two minutes; what is not compacted yet is about
+    /// two windows.
+    std::uint64_t window_bytes_max{64u << 20};
+    std::chrono::seconds window_age_max{300};
     std::uint64_t database_bytes_max{10ull << 30};  ///< retirement by size; never the newest window
     std::chrono::seconds retention{7 * 24 * 3600};  ///< retirement by age
     std::chrono::milliseconds sync_interval{100};
     Durability durability{Durability::kInterval};
+    CompactionOptions compaction{};
     std::function<std::int64_t()>
         now_ns{};  ///< realtime clock; empty: the system's. Injected by tests
 };
@@ -49,6 +62,14 @@ struct RecoveredState {
     codec::Batch open_spans;               ///< complete rows (appended details folded in)
     std::vector<std::byte> deferred;
     std::uint64_t tail_bytes_cut{0};  ///< of a torn frame at the end, cut off
+};
+
+struct CompactReport {
+    std::uint64_t windows{0};  ///< that were compacted now
+    std::uint64_t spans{0};    ///< in these
+    std::uint64_t bytes_before{0};
+    std::uint64_t bytes_after{0};
+    std::vector<std::string> problems;  ///< windows that stay as they are: file and cause
 };
 
 class Writer {
@@ -83,6 +104,12 @@ public:
     /// Unlinks windows over age or over size, never the newest. Returns how many. Also runs in the
     /// background at every new window.
     [[nodiscard]] virtual Result<std::uint64_t> retire() = 0;
+    /// Compacts all sealed windows now, on this thread, without pauses. Errors: kBusy: somebody
+    /// else compacts this database. Threads: any.
+    [[nodiscard]] virtual Result<CompactReport> compact() = 0;
+    /// Frames above `number` are kept as they were committed: somebody reads them one by one, by a
+    /// cursor that must outlive the process. Threads: any. Default: none are.
+    virtual void keep_frames_above(std::uint64_t number) = 0;
 };
 
 /// Which spans: every given field must match. Strings are exact.
@@ -201,6 +228,12 @@ public:
 /// it.
 [[nodiscard]] Result<void> rebuild_catalogue(const std::string& path,
                                              const Progress& progress = {});
+
+/// Compacts what is sealed. Without a consumer, the newest window is sealed first, so that
+/// everything is compacted. With one, it may go on: windows that its catalogue does not hold yet
+/// stay. Errors: kBusy: somebody else compacts it, also after a wait of some seconds.
+[[nodiscard]] Result<CompactReport> compact(const std::string& path,
+                                            const CompactionOptions& options = {});
 
 /// What a look at every byte of every window found.
 struct CheckReport {

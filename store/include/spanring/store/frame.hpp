@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,6 +61,14 @@ struct InstanceDelta {
 /// is left is for positions and stream states.
 inline constexpr std::uint64_t kFramePayloadMax = 448u << 20;
 
+/// The numbers of the frames that a merged frame stands for, with the other merged frames that say
+/// the same range: their spans were dealt out anew among these.
+struct MergedRange {
+    std::uint64_t first{0};
+    std::uint64_t last{0};
+    bool operator==(const MergedRange&) const = default;
+};
+
 struct Frame {
     std::uint64_t number{0};       ///< set by the store's writer, ascending over windows
     std::int64_t committed_ns{0};  ///< realtime, set by the store's writer
@@ -71,6 +80,9 @@ struct Frame {
                                                      ///< began or changed; native ids
     std::vector<std::byte>
         deferred;  ///< the assembler's held-back operations: replaces what the previous frame said
+    std::optional<MergedRange>
+        merged{};  ///< made by compaction: `instances` tell losses and identities of the window,
+                   ///< for readers; there are no positions, open spans or deferred operations
     bool operator==(const Frame&) const = default;
 };
 

@@ -19,32 +19,41 @@ std::set<std::string>& held_here() {
     return held;
 }
 
-Error busy(const Folder& folder, pid_t holder) {
+Error busy(const Folder& folder, const char* doing, pid_t holder) {
     const std::string who = holder > 0 ? "process " + std::to_string(holder)
                                        : std::string("a process in another pid namespace");
-    return {ErrorCode::kBusy, "trace database " + folder.path() + " is being written by " + who};
+    return {ErrorCode::kBusy,
+            "trace database " + folder.path() + " is being " + doing + " by " + who};
 }
 
 }  // namespace
 
-Result<WriterLock> WriterLock::take(const Folder& folder) {
-    const std::string name = folder.file("lock");
+Result<FolderLock> FolderLock::take_to_write(const Folder& folder) {
+    return take(folder, "lock", "written");
+}
+
+Result<FolderLock> FolderLock::take_to_compact(const Folder& folder) {
+    return take(folder, "compact.lock", "compacted");
+}
+
+Result<FolderLock> FolderLock::take(const Folder& folder, const char* file, const char* doing) {
+    const std::string name = folder.file(file);
     const std::lock_guard guard(held_mutex);
     // Asked by path first: opening and closing the file would drop a lock that this process holds.
     struct stat found {};
     const auto identity = [&found] {
         return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
     };
-    if (os::stat_at(folder.fd(), "lock", &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (os::stat_at(folder.fd(), file, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
         held_here().count(identity()) != 0)
-        return busy(folder, ::getpid());
-    UniqueFd fd(os::open_at(folder.fd(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+        return busy(folder, doing, ::getpid());
+    UniqueFd fd(os::open_at(folder.fd(), file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd.valid()) return os_error(errno, name);
     if (os::lock_record(fd.get()) != 0) {
         const int cause = errno;
         pid_t holder = 0;
         if ((cause == EAGAIN || cause == EACCES) && os::record_lock_holder(fd.get(), &holder) == 0)
-            return busy(folder, holder);
+            return busy(folder, doing, holder);
         return os_error(cause, name);
     }
     if (os::stat_fd(fd.get(), &found) != 0) return os_error(errno, name);
@@ -52,16 +61,16 @@ Result<WriterLock> WriterLock::take(const Folder& folder) {
     const std::string pid = std::to_string(::getpid()) + "\n";
     if (os::truncate(fd.get(), 0) == 0) (void)!os::write_at(fd.get(), pid.data(), pid.size(), 0);
     held_here().insert(identity());
-    return WriterLock(std::move(fd), identity());
+    return FolderLock(std::move(fd), identity());
 }
 
-WriterLock::WriterLock(UniqueFd fd, std::string identity) noexcept
+FolderLock::FolderLock(UniqueFd fd, std::string identity) noexcept
     : fd_(std::move(fd)), identity_(std::move(identity)) {}
 
-WriterLock::WriterLock(WriterLock&& other) noexcept
+FolderLock::FolderLock(FolderLock&& other) noexcept
     : fd_(std::move(other.fd_)), identity_(std::exchange(other.identity_, {})) {}
 
-WriterLock::~WriterLock() {
+FolderLock::~FolderLock() {
     if (identity_.empty()) return;  // moved from
     const std::lock_guard guard(held_mutex);
     // Closed before the guard goes: a close drops the record lock of the whole process, so it must
