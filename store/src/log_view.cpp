@@ -66,7 +66,6 @@ Result<bool> LogView::refresh_once(const std::function<Result<void>(CatalogueRea
     drop_pieces_of_gone_windows();
     auto whole = refresh_tail();
     if (!whole || !*whole) return whole;
-    newest_ = std::max(newest_, tail_end_.number);
     if (!pieces_.empty()) newest_ = std::max(newest_, pieces_.back().last_number);
     return true;
 }

@@ -184,8 +184,8 @@ std::uint64_t open_spans_bytes_of(const store::Frame& frame) noexcept {
 }
 
 void write_frame(Json& json, const FrameLine& line) {
-    const auto stands_for = line.frame.merged.value_or(
-        store::MergedRange{line.frame.number, line.frame.number});
+    const auto stands_for =
+        line.frame.merged.value_or(store::MergedRange{line.frame.number, line.frame.number});
     json.open_object()
         .field("offset", line.offset)
         .field("bytes", static_cast<std::uint64_t>(line.bytes))

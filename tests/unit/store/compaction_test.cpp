@@ -433,6 +433,9 @@ void write_until_killed(const std::string& db, Announced& announced, WriterOptio
     // One that was committed but not announced: the page of the ring would be at its position.
     for (const InstanceDelta& delta : (*writer)->recovered().instances)
         if (!delta.pages.empty()) next = delta.pages[0].bytes;
+    // A few windows ahead: each is synced when it is compacted, which may take long here.
+    std::uint64_t begun = 0;
+    std::atomic<std::uint64_t> mine{0};
     std::thread compacting([&] {
         for (;;) {
             if (!(*writer)->index_now().ok()) ::_exit(5);
@@ -440,9 +443,14 @@ void write_until_killed(const std::string& db, Announced& announced, WriterOptio
             if (!report) ::_exit(6);
             // relaxed: only counted.
             announced.compacted.fetch_add(report->windows, std::memory_order_relaxed);
+            // relaxed: as above.
+            mine.fetch_add(report->windows, std::memory_order_relaxed);
         }
     });
     for (;;) {
+        begun += (*writer)->wants_snapshot() ? 1 : 0;
+        // relaxed: only counted.
+        while (begun > mine.load(std::memory_order_relaxed) + 8) ::usleep(200);
         if (!commit_numbered(**writer, next + 1).ok()) ::_exit(4);
         // relaxed: as above.
         announced.committed.store(++next, std::memory_order_relaxed);
