@@ -56,14 +56,20 @@ public:
     void feed(OfflineConsumer& consumer) const {
         for (const auto& page : pages_) consumer.feed(page);
     }
-    /// As feed(), but the batches are used again, as they are after a commit.
-    void feed_and_forget(OfflineConsumer& consumer) const {
+    /// As feed(), in turns, each of which ends with a call of `turn_end`.
+    template <typename TurnEnd>
+    void feed(OfflineConsumer& consumer, TurnEnd turn_end) const {
         constexpr std::size_t kPagesOfTurn = 16;
         for (std::size_t i = 0; i < pages_.size(); ++i) {
             consumer.feed(pages_[i]);
-            if (i % kPagesOfTurn != 0) continue;
-            for (auto& batch : consumer.take()) consumer.recycle(std::move(batch));
+            if ((i + 1) % kPagesOfTurn == 0 || i + 1 == pages_.size()) turn_end();
         }
+    }
+    /// As feed(), but the batches are used again, as they are after a commit.
+    void feed_and_forget(OfflineConsumer& consumer) const {
+        feed(consumer, [&consumer] {
+            for (auto& batch : consumer.take()) consumer.recycle(std::move(batch));
+        });
     }
     [[nodiscard]] std::uint64_t spans() const { return workload_.spans(); }
     [[nodiscard]] consumer::StringSource& strings() const { return workload_; }

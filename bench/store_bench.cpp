@@ -1,0 +1,111 @@
+// The end of a span's way: LZ4 over a batch's columns as the codec does it, and the append of a
+// frame to the database. `ns_each` is one span of the mix. Threads: one.
+#include <benchmark/benchmark.h>
+#include <lz4.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "offline_consumer.hpp"
+#include "spanring/codec/batch.hpp"
+#include "spanring/store/database.hpp"
+#include "timing.hpp"
+#include "workload.hpp"
+
+namespace spanring::bench {
+namespace {
+
+constexpr std::size_t kSpans = 100'000;
+
+/// The batches of the mix, encoded.
+struct Encoded {
+    std::vector<std::vector<std::byte>> batches;
+    std::uint64_t spans{0};
+
+    Encoded() {
+        const RecordedPages pages({.mix = true}, kSpans);
+        OfflineConsumer consumer(pages.strings());
+        pages.feed(consumer);
+        for (const auto& batch : consumer.take()) {
+            batches.push_back(codec::encode(*batch).value());
+            spans += batch->rows.size();
+        }
+    }
+};
+
+/// Start, duration and number of each span as eight bytes: the kind of data that columns are.
+std::vector<std::int64_t> plain_columns() {
+    const RecordedPages pages({.mix = true}, kSpans);
+    OfflineConsumer consumer(pages.strings());
+    pages.feed(consumer);
+    std::vector<std::int64_t> values;
+    for (const auto& batch : consumer.take()) {
+        for (const auto& row : batch->rows) values.push_back(row.duration_ns);
+        for (const auto& row : batch->rows) values.push_back(static_cast<std::int64_t>(row.span));
+    }
+    return values;
+}
+
+void lz4(benchmark::State& state) {
+    const auto values = plain_columns();
+    const int bytes = static_cast<int>(values.size() * sizeof values[0]);
+    std::vector<char> out(static_cast<std::size_t>(LZ4_compressBound(bytes)));
+    std::vector<double> ns_each;
+    for ([[maybe_unused]] auto _ : state) {
+        const double start = thread_cpu_ns();
+        const int packed = LZ4_compress_default(reinterpret_cast<const char*>(values.data()),
+                                                out.data(), bytes, static_cast<int>(out.size()));
+        const double ns = thread_cpu_ns() - start;
+        if (packed <= 0) state.SkipWithError("LZ4 refused");
+        state.SetIterationTime(ns / 1e9);
+        ns_each.push_back(ns / bytes);
+    }
+    // Of a byte, not of a span.
+    state.counters["ns_each_byte"] = median(ns_each);
+}
+
+/// One batch of up to 8,192 spans a frame, onto the disk that /var/tmp is on.
+void append(benchmark::State& state) {
+    const Encoded encoded;
+    std::string folder = "/var/tmp/spanring-bench-XXXXXX";
+    if (mkdtemp(folder.data()) == nullptr) {
+        state.SkipWithError("cannot make a folder in /var/tmp");
+        return;
+    }
+    std::vector<double> ns_each;
+    {
+        auto writer = store::Writer::open(folder + "/db", {});
+        for ([[maybe_unused]] auto _ : state) {
+            if (!writer) {
+                state.SkipWithError(writer.error().message.c_str());
+                break;
+            }
+            double ns = 0;
+            for (const auto& batch : encoded.batches) {
+                store::Frame frame;
+                frame.snapshot = (*writer)->wants_snapshot();
+                frame.batches.push_back(batch);
+                const double start = thread_cpu_ns();
+                const auto committed = (*writer)->commit(
+                    std::move(frame), {encoded.spans / encoded.batches.size(), 1, 2});
+                ns += thread_cpu_ns() - start;
+                if (!committed) state.SkipWithError(committed.error().message.c_str());
+            }
+            state.SetIterationTime(ns / 1e9);
+            ns_each.push_back(ns / static_cast<double>(encoded.spans));
+        }
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+    if (!ns_each.empty()) report(state, ns_each);
+}
+
+BENCHMARK(lz4)->UseManualTime()->Iterations(kBursts);
+BENCHMARK(append)->UseManualTime()->Iterations(kBursts);
+
+}  // namespace
+}  // namespace spanring::bench
+
+BENCHMARK_MAIN();
