@@ -19,7 +19,7 @@ ROOT = sys.argv[1]
 DEV = os.path.join(ROOT, "tools", "dev")
 # Words that build or run for minutes are only looked up in the help.
 WORDS = ("run", "test", "setup", "build", "test-san", "test-long", "coverage", "tidy", "format",
-         "bench", "fuzz", "clean")
+         "bench", "bench-gate", "fuzz", "clean")
 
 
 def dev(*words, path=None, cwd="/"):
@@ -44,7 +44,7 @@ class Talk(unittest.TestCase):
 
     def test_bad_input_is_one_line_and_exit_2(self):
         for words in (("frobnicate",), ("build", "fast"), ("setup", "--everything"),
-                      ("fuzz", "soon")):
+                      ("fuzz", "soon"), ("bench", "--quick"), ("bench-gate", "--fast")):
             run = dev(*words)
             self.assertEqual((run.returncode, run.stdout), (2, ""), words)
             self.assertEqual(run.stderr.count("\n"), 1, run.stderr)

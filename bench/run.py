@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Runs all benchmarks of one build and writes bench/results/latest.json and latest.md.
+
+usage: run.py [--summary] [--compiler CXX] [--results FOLDER] BIN_DIR
+
+--summary takes less than four minutes, writes nothing, and prints one JSON object; what it has to
+say goes to standard error. What could not be measured, or only on a disturbed machine, is null
+there and a note in the report: no wrong number.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import goals
+import report
+import steps
+from steps import NotMeasured, Suite
+
+# For everything; builds are not in it.
+SUMMARY_LIMIT_S, FULL_LIMIT_S = 220, 3600
+# What others may use of the machine before a run is called disturbed.
+BUSY_MAX = 0.15
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _output(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()[0].strip() if done.stdout else "unknown"
+
+
+def machine(compiler):
+    """Returns what the figures were measured on."""
+    return {"when": time.strftime("%Y-%m-%d"), "processor": _processor(),
+            "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
+            "compiler": _output(compiler, "--version"),
+            "commit": _output("git", "-C", ROOT, "rev-parse", "--short", "HEAD")}
+
+
+def busy_share(seconds=1.0):
+    """Returns the share of this machine's processors that others use, a hypervisor included."""
+    def times():
+        with open("/proc/stat", encoding="ascii") as file:
+            values = [int(value) for value in file.readline().split()[1:9]]
+        return sum(values), values[3] + values[4]  # idle, waiting for a disk
+
+    total, idle = times()
+    time.sleep(seconds)
+    total_then, idle_then = times()
+    return 1 - (idle_then - idle) / max(total_then - total, 1)
+
+
+def parse(arguments):
+    """Returns the options; nonsense ends the program with exit status 2."""
+    parser = argparse.ArgumentParser(description="all benchmarks of one build")
+    parser.add_argument("--summary", action="store_true",
+                        help="one JSON object on standard output, in less than four minutes")
+    parser.add_argument("--compiler", default="c++", help="for the header's compile time (c++)")
+    parser.add_argument("--results", default=os.path.join(ROOT, "bench", "results"),
+                        help="folder of the report (bench/results)")
+    parser.add_argument("bin_dir", help="where the built programs are")
+    options = parser.parse_args(arguments)
+    if not os.access(os.path.join(options.bin_dir, "bench_tracer"), os.X_OK):
+        parser.error(f"{options.bin_dir} holds no bench_tracer; build the preset bench")
+    return options
+
+
+def measure(suite, short):
+    """Runs every step; one that fails leaves a note."""
+    for name, step in steps.SHORT if short else steps.ALL:
+        suite.say(name)
+        try:
+            step(suite)
+        except NotMeasured as error:
+            suite.note(f"{name}: {error}")
+
+
+def write(folder, results):
+    """Writes the report: each file whole, or not at all."""
+    os.makedirs(folder, exist_ok=True)
+    texts = {"latest.json": json.dumps(results, indent=2) + "\n",
+             "latest.md": report.markdown(results)}
+    for name, text in texts.items():
+        path = os.path.join(folder, name)
+        with open(path + ".tmp", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".tmp", path)
+
+
+def main(arguments):
+    """Returns the exit status."""
+    options = parse(arguments)
+    if len(os.sched_getaffinity(0)) < 2:
+        print("bench: one core only: application and consumer would take turns on it, and no "
+              "figure would mean what it says", file=sys.stderr)
+        return 2
+    suite = Suite(os.path.abspath(options.bin_dir), options.compiler, ROOT, short=options.summary,
+                  limit_s=SUMMARY_LIMIT_S if options.summary else FULL_LIMIT_S)
+    busy = busy_share()
+    if busy > BUSY_MAX:
+        suite.note(f"DISTURBED: other programs used {busy:.0%} of this machine when it began")
+    measure(suite, options.summary)
+    if options.summary:
+        print(json.dumps(goals.summary(suite.figures)))
+        return 0
+    results = {"machine": machine(options.compiler), "notes": suite.notes,
+               "figures": suite.figures, "summary": goals.summary(suite.figures)}
+    write(options.results, results)
+    print(report.markdown(results))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("bench: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
