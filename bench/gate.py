@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,10 +39,12 @@ class Failed(Exception):
 
 
 def run(command, **environment):
-    """Returns what the command prints."""
+    """Returns what the command prints. What it leaves behind when it is ended is removed."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False,
-                              timeout=LIMIT_S, env=os.environ | environment)
+        with tempfile.TemporaryDirectory(prefix="spanring-gate-", dir="/var/tmp") as folder:
+            done = subprocess.run(command, capture_output=True, text=True, check=False,
+                                  timeout=LIMIT_S,
+                                  env=os.environ | {"TMPDIR": folder} | environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed(f"{command[0]}: {error}") from error
     if done.returncode != 0:
@@ -156,8 +159,11 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end that cleans up
     try:
         sys.exit(main())
     except Failed as error:
         print(f"gate: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
