@@ -16,18 +16,24 @@ void commit(store::Writer& writer, Turn& turn) {
         turn.outcome = Turn::Outcome::kParked;
         return;
     }
-    // The batches are copied only if they would be needed again: a frame is moved into the writer,
-    // and comes back from nowhere if it fails. Moving them back is not possible, so the encoded
-    // bytes stay with the turn until the commit is certain.
-    store::Frame frame = turn.frame;
-    for (const auto& part : turn.encoded) frame.batches.push_back(part.bytes);
-    for (const auto& part : turn.encoded_open) frame.open_spans.push_back(part.bytes);
-    auto committed = writer.commit(std::move(frame), turn.summary);
+    store::BatchFacts facts;
+    for (auto& part : turn.encoded) {
+        turn.frame.batches.push_back(std::move(part.bytes));
+        facts.push_back(part.facts);
+    }
+    for (auto& part : turn.encoded_open) turn.frame.open_spans.push_back(std::move(part.bytes));
+    auto committed = writer.commit(turn.frame, turn.summary, std::move(facts));
     if (committed) {
         turn.outcome = Turn::Outcome::kCommitted;
     } else {
         turn.outcome = Turn::Outcome::kFailed;
         turn.problem = committed.error().message;
+        // They are needed again: with the next frame.
+        for (std::size_t i = 0; i < turn.encoded.size(); ++i) {
+            turn.encoded[i].bytes = std::move(turn.frame.batches[i]);
+        }
+        turn.frame.batches.clear();
+        turn.frame.open_spans.clear();  // which the next frame, a snapshot, tells anew
     }
 }
 
@@ -54,6 +60,7 @@ void encode_part(Turn& turn, std::size_t index) {
     auto bytes = codec::encode(batch);
     if (bytes) {
         part.bytes = std::move(*bytes);
+        if (!is_open) part.facts = store::facts_of(batch);
     } else {
         part.problem = bytes.error().message;
     }

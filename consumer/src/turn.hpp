@@ -52,6 +52,7 @@ struct Turn {
     /// Of one batch: its bytes, or why there are none.
     struct Encoded {
         std::vector<std::byte> bytes;
+        std::shared_ptr<const store::Facts> facts;  ///< of finished spans
         std::uint64_t rows{0};
         std::string problem;
     };

@@ -20,8 +20,13 @@ Result<void> CatalogueWriter::add_frame(LogScanner& scanner, const FramePlace& p
             for (const InstanceDelta& delta : *deltas) extent.tracepoints += delta.tracepoints;
             turn.losses.apply(*deltas);
         }
-        for (const auto encoded : frame->batches)
-            if (auto batch = codec::decode(encoded); batch) extent.facts.add(*batch);
+        const auto known = facts_(place.header.number);
+        if (known.size() == frame->batches.size() && !known.empty()) {
+            for (const auto& of_batch : known) extent.facts.add(*of_batch);
+        } else {
+            for (const auto encoded : frame->batches)
+                if (auto batch = codec::decode(encoded); batch) extent.facts.add(*batch);
+        }
     }
     const auto& header = place.header;
     if (extent.frames == 0) {
@@ -46,10 +51,7 @@ Result<void> CatalogueWriter::store(std::uint64_t window, Extent& extent, const 
         services.push_back(*id);
     }
     std::sort(services.begin(), services.end());
-    auto& hashes = facts.trace_hashes;
-    std::sort(hashes.begin(), hashes.end());
-    hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
-    const auto filter = make_filter(hashes);
+    const auto filter = make_filter(facts.trace_hashes);
     constexpr auto kNoMin = std::numeric_limits<std::int64_t>::max();
     constexpr auto kNoMax = std::numeric_limits<std::int64_t>::min();
     insert_extent_.bind(1, window).bind(2, extent.offset).bind(3, extent.bytes);

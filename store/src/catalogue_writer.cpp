@@ -65,7 +65,8 @@ void CatalogueWriter::discard(const Folder& folder) {
 }
 
 Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& folder,
-                                                               const LogEnd& end) {
+                                                               const LogEnd& end,
+                                                               FactsSource facts) {
     Result<void> failed;
     for (const bool anew : {false, true}) {
         auto database = anew ? create(folder) : open_existing(folder);
@@ -73,7 +74,7 @@ Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& fol
             failed = std::move(database).error();
         } else {
             std::unique_ptr<CatalogueWriter> catalogue(
-                new CatalogueWriter(folder, std::move(*database)));
+                new CatalogueWriter(folder, std::move(*database), facts));
             failed = catalogue->prepare();
             if (failed) failed = catalogue->load(end);
             if (failed) return catalogue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,10 +22,14 @@ namespace spanring::store {
 
 class CatalogueWriter {
 public:
+    using FactsSource = std::function<BatchFacts(std::uint64_t number)>;
+
     /// Opens the catalogue. One that is missing, corrupt, of another version or database, or ahead
-    /// of the log (`end`), is made anew, empty.
+    /// of the log (`end`), is made anew, empty. `facts`: returns what is known of a frame's
+    /// batches; asked for each frame once, in their order.
     [[nodiscard]] static Result<std::unique_ptr<CatalogueWriter>> open(const Folder& folder,
-                                                                       const LogEnd& end);
+                                                                       const LogEnd& end,
+                                                                       FactsSource facts);
     /// Removes the files.
     static void discard(const Folder& folder);
 
@@ -59,8 +64,8 @@ private:
         LossTotals losses;
     };
 
-    CatalogueWriter(const Folder& folder, Database database)
-        : folder_(folder), database_(std::move(database)) {}
+    CatalogueWriter(const Folder& folder, Database database, FactsSource facts)
+        : folder_(folder), database_(std::move(database)), facts_(std::move(facts)) {}
     [[nodiscard]] Result<void> prepare();
     [[nodiscard]] Result<void> load(const LogEnd& end);
     [[nodiscard]] Result<bool> advance_in_transaction(const LogEnd& end);
@@ -80,6 +85,7 @@ private:
 
     const Folder& folder_;
     Database database_;
+    const FactsSource facts_;
     LogEnd position_;
     std::map<std::uint64_t, bool>
         windows_;  ///< that the catalogue has something of; whether of the compacted file

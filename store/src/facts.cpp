@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
 
 #include "spanring/abi/record_layout.h"
 #include "spanring/codec/details.hpp"
@@ -47,17 +46,35 @@ void add_keys(const codec::Batch& batch, std::set<std::string>& keys) {
         walk(batch.resource(static_cast<codec::ResourceId>(i)));
 }
 
-struct LocalOperation {
-    codec::StringId name;
-    codec::ResourceId resource;
-    std::uint8_t kind;
-    bool operator==(const LocalOperation&) const = default;
-};
-struct LocalOperationHash {
-    std::size_t operator()(const LocalOperation& key) const noexcept {
-        return (std::size_t{key.name} * 0x9e3779b97f4a7c15ull) ^ (std::size_t{key.resource} << 8) ^
-               key.kind;
+/// The operations of one batch, in a list for each name.
+class LocalOperations {
+public:
+    struct One {
+        codec::StringId name{0};
+        codec::ResourceId resource{0};
+        std::uint8_t kind{0};
+        OperationCounts counts;
+        std::uint32_t next{kNone};
+    };
+
+    explicit LocalOperations(std::size_t names) : first_(names, kNone) {}
+    OperationCounts& of(const codec::Row& row) {
+        std::uint32_t* at = &first_[row.name];
+        while (*at != kNone) {
+            One& one = all_[*at];
+            if (one.resource == row.resource && one.kind == row.kind) return one.counts;
+            at = &one.next;
+        }
+        *at = static_cast<std::uint32_t>(all_.size());
+        all_.push_back({row.name, row.resource, row.kind, {}, kNone});
+        return all_.back().counts;
     }
+    [[nodiscard]] const std::vector<One>& all() const noexcept { return all_; }
+
+private:
+    static constexpr std::uint32_t kNone = 0xffffffff;
+    std::vector<std::uint32_t> first_;  ///< by name
+    std::vector<One> all_;
 };
 
 }  // namespace
@@ -71,10 +88,10 @@ std::vector<std::string> services_of(const codec::Batch& batch) {
 }
 
 void Facts::add(const codec::Batch& batch) {
-    std::unordered_map<LocalOperation, OperationCounts, LocalOperationHash> local;
+    LocalOperations local(std::max<std::size_t>(batch.string_count(), 1));
     std::optional<TraceKey> last;
     for (const codec::Row& row : batch.rows) {
-        OperationCounts& counts = local[{row.name, row.resource, row.kind}];
+        OperationCounts& counts = local.of(row);
         ++counts.spans;
         counts.errors += row.status == SPANRING_STATUS_ERROR;
         const TraceKey key = trace_key(row);
@@ -90,17 +107,41 @@ void Facts::add(const codec::Batch& batch) {
     }
     spans += batch.rows.size();
     const auto names = services_of(batch);
-    for (const auto& [key, counts] : local) {
-        const std::string& service = names[key.resource];
+    for (const auto& one : local.all()) {
+        const std::string& service = names[one.resource];
         services.insert(service);
-        auto& total = operations[{service, std::string(batch.string(key.name)),
-                                  static_cast<codec::SpanKind>(key.kind)}];
-        total.spans += counts.spans;
-        total.errors += counts.errors;
+        auto& total = operations[{service, std::string(batch.string(one.name)),
+                                  static_cast<codec::SpanKind>(one.kind)}];
+        total.spans += one.counts.spans;
+        total.errors += one.counts.errors;
     }
     for (std::size_t i = 1; i <= batch.instance_count(); ++i)
         host_keys.insert(batch.instance(static_cast<codec::InstanceIndex>(i)).host_key);
     add_keys(batch, attribute_keys);
+}
+
+void Facts::add(const Facts& other) {
+    for (const auto& [key, counts] : other.operations) {
+        auto& total = operations[key];
+        total.spans += counts.spans;
+        total.errors += counts.errors;
+    }
+    services.insert(other.services.begin(), other.services.end());
+    attribute_keys.insert(other.attribute_keys.begin(), other.attribute_keys.end());
+    host_keys.insert(other.host_keys.begin(), other.host_keys.end());
+    trace_hashes.insert(trace_hashes.end(), other.trace_hashes.begin(), other.trace_hashes.end());
+    spans += other.spans;
+    all_start = all_start && other.all_start;
+    if (!other.any_start) return;
+    start_ns_min = any_start ? std::min(start_ns_min, other.start_ns_min) : other.start_ns_min;
+    start_ns_max = any_start ? std::max(start_ns_max, other.start_ns_max) : other.start_ns_max;
+    any_start = true;
+}
+
+std::shared_ptr<const Facts> facts_of(const codec::Batch& batch) {
+    auto facts = std::make_shared<Facts>();
+    facts->add(batch);
+    return facts;
 }
 
 }  // namespace spanring::store

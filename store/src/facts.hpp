@@ -37,6 +37,7 @@ struct Facts {
     std::int64_t start_ns_max{0};
 
     void add(const codec::Batch& batch);
+    void add(const Facts& other);
 };
 
 /// Returns the service of each resource of a batch, by ResourceId.

@@ -104,7 +104,8 @@ void append_merged(std::vector<std::byte>& out, const MergedRange& range) {
 
 }  // namespace
 
-std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary) {
+std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary,
+                              const FrameStamp& stamp) {
     std::size_t bytes = 1024;
     for (const auto& batch : frame.batches) bytes += batch.size() + 16;
     std::vector<std::byte> out;
@@ -127,8 +128,8 @@ std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary) {
     header.flags = static_cast<std::uint16_t>((frame.snapshot ? SPANRING_FRAME_SNAPSHOT : 0) |
                                               (frame.merged ? SPANRING_FRAME_MERGED : 0));
     header.header_bytes = kFrameHeaderBytes;
-    header.number = frame.number;
-    header.committed_ns = frame.committed_ns;
+    header.number = stamp.number;
+    header.committed_ns = stamp.committed_ns;
     header.spans = summary.spans;
     header.start_ns_min = summary.start_ns_min;
     header.start_ns_max = summary.start_ns_max;

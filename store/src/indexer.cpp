@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "catalogue_writer.hpp"
+#include "facts.hpp"
 
 namespace spanring::store {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 // Frames are gathered this long into one transaction: at 1,000 commits a second, 200 of them.
 // Readers read what is not indexed from the log, so only their speed depends on it.
 constexpr std::chrono::milliseconds kGatherTime{200};
+// Facts wait for the thread up to so many spans, of 8 bytes each at most: a turn's worth at any rate
+// that it keeps up with.
+constexpr std::uint64_t kFactsSpansMax = 2u << 20;
 
 }  // namespace
 
@@ -28,14 +32,32 @@ Indexer::~Indexer() {
     thread_.join();
 }
 
-void Indexer::committed(LogEnd end) {
+void Indexer::committed(LogEnd end, BatchFacts facts) {
     bool idle = false;
+    std::uint64_t spans = 0;
+    for (const auto& of_batch : facts) spans += of_batch->spans;
     {
         const std::lock_guard guard(mutex_);
         end_ = end;
+        if (!facts.empty() && facts_spans_ + spans <= kFactsSpansMax) {
+            facts_spans_ += spans;
+            facts_.emplace(end.number, std::move(facts));
+        }
         idle = idle_;
     }
     if (idle) wake_.notify_all();
+}
+
+// Takes the facts of the frame, and forgets those of frames before it.
+BatchFacts Indexer::facts_of_frame(std::uint64_t number) {
+    const std::lock_guard guard(mutex_);
+    BatchFacts found;
+    while (!facts_.empty() && facts_.begin()->first <= number) {
+        for (const auto& of_batch : facts_.begin()->second) facts_spans_ -= of_batch->spans;
+        if (facts_.begin()->first == number) found = std::move(facts_.begin()->second);
+        facts_.erase(facts_.begin());
+    }
+    return found;
 }
 
 void Indexer::windows_replaced() {
@@ -105,7 +127,10 @@ std::optional<Error> Indexer::index_until(const LogEnd& end, bool replaced) {
             if (stop_) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
         }
         if (!catalogue_) {
-            auto opened = CatalogueWriter::open(folder_, end);
+            auto opened =
+                CatalogueWriter::open(folder_, end, [this](auto number) {
+                    return facts_of_frame(number);
+                });
             if (!opened) return std::move(opened).error();
             catalogue_ = std::move(*opened);
         }

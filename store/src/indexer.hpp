@@ -1,6 +1,6 @@
 // The background thread that follows the log: writes the catalogue in groups and retires windows.
-// It reads the log like everybody else, so it holds no frames, cannot fall out of step with them,
-// and a commit never waits for it. Threads: committed() from the committing thread, the others
+// It reads the log like everybody else, so it cannot fall out of step with it, and a commit never
+// waits for it. Facts of new frames come along and spare it the decoding; what is behind is decoded. Threads: committed() from the committing thread, the others
 // from any.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "folder.hpp"
 #include "spanring/base/result.hpp"
+#include "spanring/store/frame.hpp"
 
 namespace spanring::store {
 
@@ -42,8 +44,9 @@ public:
     Indexer(const Indexer&) = delete;
     Indexer& operator=(const Indexer&) = delete;
 
-    /// The log now reaches to `end`. Cheap: wakes the thread only out of idleness.
-    void committed(LogEnd end);
+    /// The log now reaches to `end`, with a frame of these facts (none: not known). Cheap: wakes
+    /// the thread only out of idleness.
+    void committed(LogEnd end, BatchFacts facts);
     /// Some windows were compacted: their places in the catalogue have changed. Cheap, as above.
     void windows_replaced();
     /// Returns when everything committed before the call is in the catalogue. Errors: what stopped
@@ -53,6 +56,7 @@ public:
 
 private:
     void run();
+    [[nodiscard]] BatchFacts facts_of_frame(std::uint64_t number);
     [[nodiscard]] std::optional<Error> index_until(const LogEnd& end, bool replaced);
     void turn(std::unique_lock<std::mutex>& lock);
 
@@ -63,6 +67,8 @@ private:
     std::condition_variable wake_;  ///< the thread waits here
     std::condition_variable done_;  ///< wait_for_all waits here
     LogEnd end_;
+    std::map<std::uint64_t, BatchFacts> facts_;  ///< by frame, of those that are not indexed
+    std::uint64_t facts_spans_{0};
     std::uint64_t asked_{0};        ///< calls of wait_for_all
     std::uint64_t answered_{0};     ///< of those, how many had a whole turn since
     std::uint64_t indexed_{0};      ///< frame number that the catalogue reaches

@@ -1,5 +1,7 @@
 #include "trace_filter.hpp"
 
+#include <bit>
+
 namespace spanring::store {
 namespace {
 
@@ -34,9 +36,27 @@ std::uint64_t hash_of(const TraceKey& key) noexcept {
     return mix(key.high ^ mix(key.low + (key.native ? 0x5bd1e995u : 0u)));
 }
 
+namespace {
+
+/// How many of them differ. Open addressing; a hash of 0 counts each time, which costs two bytes.
+std::size_t count_distinct(std::span<const std::uint64_t> hashes) {
+    std::vector<std::uint64_t> seen(std::bit_ceil(2 * hashes.size() + 1));
+    const std::size_t mask = seen.size() - 1;
+    std::size_t distinct = 0;
+    for (const std::uint64_t hash : hashes) {
+        std::size_t at = hash & mask;
+        while (seen[at] != 0 && seen[at] != hash) at = (at + 1) & mask;
+        distinct += seen[at] == hash && hash != 0 ? 0 : 1;
+        seen[at] = hash;
+    }
+    return distinct;
+}
+
+}  // namespace
+
 std::vector<std::byte> make_filter(std::span<const std::uint64_t> hashes) {
     const std::size_t blocks =
-        (hashes.size() * kBitsPerKey + 8 * kBlockBytes - 1) / (8 * kBlockBytes);
+        (count_distinct(hashes) * kBitsPerKey + 8 * kBlockBytes - 1) / (8 * kBlockBytes);
     std::vector<std::byte> filter(blocks * kBlockBytes);
     for (const std::uint64_t hash : hashes) {
         std::byte* block = filter.data() + block_of(hash, blocks) * kBlockBytes;

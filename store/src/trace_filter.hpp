@@ -36,7 +36,8 @@ struct TraceKeyHash {
     }
 };
 
-/// Returns a filter that holds these hashes: a multiple of 64 bytes, empty for none.
+/// Returns a filter that holds these hashes, which may repeat: a multiple of 64 bytes, empty for
+/// none.
 [[nodiscard]] std::vector<std::byte> make_filter(std::span<const std::uint64_t> hashes);
 
 /// False: certainly not in it. A filter of a wrong length says yes.

@@ -67,7 +67,8 @@ public:
         return wants_snapshot_.load(std::memory_order_acquire) || window_is_old();
     }
 
-    [[nodiscard]] Result<std::uint64_t> commit(Frame frame, const FrameSummary& summary) override;
+    [[nodiscard]] Result<std::uint64_t> commit(const Frame& frame, const FrameSummary& summary,
+                                               BatchFacts facts) override;
 
     [[nodiscard]] Result<void> sync() override { return syncer_.sync_now(); }
     [[nodiscard]] Result<void> index_now(
@@ -159,16 +160,15 @@ bool WriterImpl::abandon_window(std::uint64_t good_bytes) {
     return gone;
 }
 
-Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summary) {
+Result<std::uint64_t> WriterImpl::commit(const Frame& frame, const FrameSummary& summary,
+                                         BatchFacts facts) {
     if (payload_bytes(frame) > kFramePayloadMax) return too_long(payload_bytes(frame));
     if (!reserve_.may_commit()) {
         close_window();
         return Error{ErrorCode::kNoSpace,
                      folder_.path() + ": no room but what is kept for queries"};
     }
-    frame.number = next_frame_;
-    frame.committed_ns = options_.now_ns();
-    const auto bytes = encode(frame, summary);
+    const auto bytes = encode(frame, summary, {next_frame_, options_.now_ns()});
     if (bytes.size() > SPANRING_FRAME_BYTES_MAX) return too_long(bytes.size());
     if (frame.snapshot && wants_snapshot()) {
         if (auto begun = begin_window(); !begun) {
@@ -192,7 +192,9 @@ Result<std::uint64_t> WriterImpl::commit(Frame frame, const FrameSummary& summar
     // release: pairs with the acquire in wants_snapshot.
     wants_snapshot_.store(window_->bytes() >= options_.window_bytes_max || window_->sync_failed(),
                           std::memory_order_release);
-    indexer_.committed({window_->number(), window_->bytes(), next_frame_});
+    const bool told = facts.size() == frame.batches.size();
+    indexer_.committed({window_->number(), window_->bytes(), next_frame_},
+                       told ? std::move(facts) : BatchFacts());
     return next_frame_++;
 }
 

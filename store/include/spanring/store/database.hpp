@@ -91,8 +91,11 @@ public:
     /// the death of every process. Threads: one caller at a time. Errors: kNoSpace, kIo: nothing of
     /// it is visible; the writer has closed the window and wants a snapshot next. kInvalidArgument:
     /// more than kFramePayloadMax, or no snapshot where one is due; nothing has changed.
-    [[nodiscard]] virtual Result<std::uint64_t> commit(Frame frame,
-                                                       const FrameSummary& summary) = 0;
+    /// `facts`: of each batch of the frame, in their order; without them the catalogue's thread
+    /// decodes the batches again. The frame's number and time are the writer's to give.
+    [[nodiscard]] virtual Result<std::uint64_t> commit(const Frame& frame,
+                                                       const FrameSummary& summary,
+                                                       BatchFacts facts = {}) = 0;
 
     /// fdatasync of what is committed so far.
     [[nodiscard]] virtual Result<void> sync() = 0;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,10 @@
 
 #include "spanring/base/ids.hpp"
 #include "spanring/base/result.hpp"
+
+namespace spanring::codec {
+class Batch;
+}
 
 namespace spanring::store {
 
@@ -95,8 +100,25 @@ struct FrameSummary {
     std::int64_t start_ns_max{0};
 };
 
+/// What the catalogue wants to know of a batch.
+struct Facts;
+using BatchFacts = std::vector<std::shared_ptr<const Facts>>;
+/// Gathers them while the rows are at hand. Threads: any.
+[[nodiscard]] std::shared_ptr<const Facts> facts_of(const codec::Batch& batch);
+
+/// What the writer gives a frame.
+struct FrameStamp {
+    std::uint64_t number{0};
+    std::int64_t committed_ns{0};
+};
 /// Returns the frame as bytes with its header and CRC-32C.
-[[nodiscard]] std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary);
+[[nodiscard]] std::vector<std::byte> encode(const Frame& frame, const FrameSummary& summary,
+                                            const FrameStamp& stamp);
+/// With the number and time that it has.
+[[nodiscard]] inline std::vector<std::byte> encode(const Frame& frame,
+                                                   const FrameSummary& summary) {
+    return encode(frame, summary, {frame.number, frame.committed_ns});
+}
 
 /// Returns the frame that starts at bytes[0]; *frame_bytes = its length. Trusts nothing.
 /// Errors: kCorrupt (also for a torn tail), kVersion.
