@@ -12,8 +12,8 @@ namespace {
 // Frames are gathered this long into one transaction: at 1,000 commits a second, 200 of them.
 // Readers read what is not indexed from the log, so only their speed depends on it.
 constexpr std::chrono::milliseconds kGatherTime{200};
-// Facts wait for the thread up to so many spans, of 8 bytes each at most: a turn's worth at any rate
-// that it keeps up with.
+// Facts wait for the thread up to so many spans, of 8 bytes each at most: a turn's worth at any
+// rate that it keeps up with.
 constexpr std::uint64_t kFactsSpansMax = 2u << 20;
 
 }  // namespace
@@ -127,10 +127,8 @@ std::optional<Error> Indexer::index_until(const LogEnd& end, bool replaced) {
             if (stop_) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
         }
         if (!catalogue_) {
-            auto opened =
-                CatalogueWriter::open(folder_, end, [this](auto number) {
-                    return facts_of_frame(number);
-                });
+            auto opened = CatalogueWriter::open(
+                folder_, end, [this](auto number) { return facts_of_frame(number); });
             if (!opened) return std::move(opened).error();
             catalogue_ = std::move(*opened);
         }

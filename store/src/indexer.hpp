@@ -1,7 +1,7 @@
 // The background thread that follows the log: writes the catalogue in groups and retires windows.
 // It reads the log like everybody else, so it cannot fall out of step with it, and a commit never
-// waits for it. Facts of new frames come along and spare it the decoding; what is behind is decoded. Threads: committed() from the committing thread, the others
-// from any.
+// waits for it. Facts of new frames come along and spare it the decoding. Threads: committed() from
+// the committing thread, the others from any.
 #pragma once
 
 #include <chrono>

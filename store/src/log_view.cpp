@@ -1,11 +1,13 @@
 #include "log_view.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <limits>
 
 #include "recovery.hpp"
+#include "spanring/base/os.hpp"
 
 namespace spanring::store {
 namespace {
@@ -70,6 +72,16 @@ Result<bool> LogView::refresh_once(const std::function<Result<void>(CatalogueRea
     return true;
 }
 
+// The log was cut behind its back, by a power loss: the next writer makes it anew.
+bool LogView::is_ahead(const LogEnd& position) {
+    if (position.offset == 0) return false;
+    const auto file = window_file(position.window, position.compacted);
+    struct stat found {};
+    return file && file->compacted == position.compacted &&
+           os::stat_fd(file->fd.get(), &found) == 0 &&
+           static_cast<std::uint64_t>(found.st_size) < position.offset;
+}
+
 // No catalogue, or one that cannot be read, costs time, not answers: then all is tail.
 Result<void> LogView::refresh_catalogue(
     const std::function<Result<void>(CatalogueReader&)>& inside) {
@@ -90,6 +102,9 @@ Result<void> LogView::refresh_catalogue(
     auto read = catalogue_->begin();
     if (read) {
         read = catalogue_->load(fresh);
+        if (read && is_ahead(catalogue_->position())) {
+            read = Error{ErrorCode::kCorrupt, "it is ahead of the log"};
+        }
         if (read && inside) read = inside(*catalogue_);
         catalogue_->end();
     }

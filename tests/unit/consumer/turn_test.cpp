@@ -95,7 +95,8 @@ TEST(Turn, what_cannot_be_encoded_is_left_out_and_counted) {
 
 TEST(Turn, what_no_frame_can_hold_is_left_out_and_counted) {
     Turn turn;
-    for (int i = 0; i < 3; ++i) turn.encoded.push_back({std::vector<std::byte>(400), 7, ""});
+    for (int i = 0; i < 3; ++i)
+        turn.encoded.push_back({std::vector<std::byte>(400), nullptr, 7, ""});
     leave_out_unstorable(turn, 1000);
     EXPECT_EQ(turn.encoded.size(), 2u);
     EXPECT_EQ(turn.spans_unstorable, 7u);

@@ -233,6 +233,33 @@ TEST_F(Database, services_and_operations_are_counted_whether_indexed_or_not) {
     EXPECT_EQ(reader->operations(std::nullopt)->size(), 2u);
 }
 
+TEST_F(Database, facts_that_come_with_a_frame_stand_for_its_batches) {
+    const auto batch_of = [](const std::vector<NativeRow>& rows) {
+        codec::Batch batch;
+        for (const NativeRow& row : rows) add_row(batch, row);
+        return batch;
+    };
+    const FrameSpec spec{{NativeRow{.ordinal = 1, .name = "get", .service = "cart"}}, {}, true};
+    const auto told = batch_of(
+        {{.ordinal = 1, .name = "told", .service = "a"},
+         {.ordinal = 2, .name = "told", .service = "a", .status = codec::StatusCode::kError},
+         {.ordinal = 3, .name = "told", .service = "b"}});
+    ASSERT_TRUE(writer_->commit(frame_of(spec), summary_of(spec), {facts_of(told)}).ok());
+    // Not one of each batch: they are none of this frame's.
+    const FrameSpec more{{NativeRow{.ordinal = 4, .name = "pay", .service = "bank"}}, {}, false};
+    ASSERT_TRUE(
+        writer_->commit(frame_of(more), summary_of(more), {facts_of(told), facts_of(told)}).ok());
+    ASSERT_TRUE(writer_->index_now().ok());
+    auto reader = open_reader(dir_.db());
+    EXPECT_THAT(*reader->services(), ElementsAre("a", "b", "bank"));
+    const auto operations = reader->operations("a");
+    ASSERT_EQ(operations->size(), 1u);
+    EXPECT_EQ(operations->front().operation, "told");
+    EXPECT_EQ(operations->front().count, 2u);
+    EXPECT_EQ(operations->front().error_count, 1u);
+    EXPECT_EQ(reader->operations(std::nullopt)->size(), 3u);
+}
+
 TEST_F(Database, losses_are_the_latest_totals_of_each_stream) {
     const auto lose = [&](std::uint32_t stream, std::uint64_t spans, bool ended) {
         Frame frame;
