@@ -95,6 +95,7 @@ void install(Writer& writer, const shm::PageClaim& page) noexcept {
     writer.base_ticks = now;
     writer.page = page.page;
     writer.generation = page.generation;
+    writer.full_at = 0;
     const auto records = static_cast<std::size_t>(writer.end - writer.cursor);
     if (put_snapshot(writer, *state_of(&writer), records / kSnapshotShare)) writer.resync = 0;
     if (writer.import_open != 0) {
@@ -279,6 +280,7 @@ void leave_segment(Process& process, Writer& writer) noexcept {
     writer.generation = 0;
     writer.reserve_first = 0;
     writer.resync = 0;
+    writer.full_at = 0;
     writer.import_open = 0;
     writer.epoch = 0;
     let_go(process, std::exchange(writer.segment, nullptr));

@@ -43,6 +43,8 @@ struct Begin {
     const StackEntry* attach{nullptr};  ///< the explicit parent
 };
 
+void remember_full(Tracepoint& tracepoint) noexcept;
+
 /// A begin that was lost still takes its ordinal, and stands on the stack as its children's parent.
 void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) noexcept {
     Writer& writer = tracepoint.writer();
@@ -61,6 +63,80 @@ void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) 
         push(tracepoint.stack(), lost);
     }
     tracepoint.out_of_step(known);
+    remember_full(tracepoint);
+}
+
+/// Nothing has been released, and nothing has grown, since the ring was found full.
+bool is_still_full(const Writer& writer, std::uint32_t flags) noexcept {
+    return writer.full_at != 0 && writer.slot != nullptr && writer.gate == flags &&
+           writer.full_at == segment_of(writer).released_count() + 1 &&
+           !segment_of(writer).revoked() && writer.stash.used == 0;
+}
+
+void remember_full(Tracepoint& tracepoint) noexcept {
+    Writer& writer = tracepoint.writer();
+    const shm::SegmentWriter& segment = segment_of(writer);
+    const bool may_grow = segment.pages_declared() < segment.pages_max();
+    writer.full_at = may_grow || !tracepoint.is_ring_full() ? 0 : segment.released_count() + 1;
+}
+
+/// What lose() does to a plain child of the stack's top, while the ring is as full as it was: a
+/// dropped call must cost little. Returns false if the slow path has to.
+bool drop_begin(SpanState& span) noexcept {
+    Writer* writer = t_writer;
+    if (!is_still_full(*writer, load_flags())) return false;
+    ThreadState* state = state_of(writer);
+    StackEntry* top = state->top;
+    const StackEntry entry{writer->next_key,
+                           top->kind == EntryKind::kNone ? writer->next_key : top->root,
+                           top->block,
+                           0,
+                           EntryKind::kSpan,
+                           kEntryLost,
+                           0};
+    if ((top->flags & (kEntryGated | kEntrySuppressed)) != 0 || top + 1 == state->limit ||
+        writer->generation != 0 || writer->resync == 0 || must_tell_state(entry) ||
+        !enter(writer, 0)) {
+        return false;
+    }
+    std::uint64_t& lost = writer->slot->lost_spans[SPANRING_LOST_RING_FULL];
+    // relaxed, both: only the owner writes it; the reader takes differences.
+    __atomic_store_n(&lost, __atomic_load_n(&lost, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    const auto depth = static_cast<std::uint32_t>(depth_of(*state));
+    if (depth < state->known_depth) state->known_depth = depth;
+    fill(span, *writer, *top, writer->next_key++);
+    span.bits |= kStateLost;
+    top[1] = entry;
+    state->top = top + 1;
+    // relaxed: see install() in page.cpp.
+    __atomic_store_n(&writer->slot->next_ordinal, SpanKey{writer->next_key}.ordinal(),
+                     __ATOMIC_RELAXED);
+    leave(writer);
+    if (writer->stash.used != 0) after_slow(writer);
+    return true;
+}
+
+/// The end of such a span, under the same condition: it is counted already.
+bool drop_end(SpanState& span) noexcept {
+    Writer* writer = t_writer;
+    if (span.writer != writer || span.epoch != writer->epoch ||
+        !is_still_full(*writer, load_flags())) {
+        return false;
+    }
+    ThreadState* state = state_of(writer);
+    if (state->top->key != span.key || state->top->kind != EntryKind::kSpan ||
+        state->top->flags != kEntryLost || writer->generation != 0 || writer->resync == 0 ||
+        !enter(writer, 0)) {
+        return false;
+    }
+    --state->top;
+    const auto depth = static_cast<std::uint32_t>(depth_of(*state));
+    if (depth < state->known_depth) state->known_depth = depth;
+    if ((state->top->flags & kEntryGated) != 0) writer->gate = 0;
+    span.writer = nullptr;
+    leave(writer);
+    if (writer->stash.used != 0) after_slow(writer);
+    return true;
 }
 
 void write_begin(Tracepoint& tracepoint, const Begin& begin, std::uint32_t number,
@@ -222,6 +298,7 @@ std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
 }
 
 void begin_slow(SpanState& span, NameRef name, const SpanOptions* options) noexcept {
+    if (options == nullptr && drop_begin(span)) return;
     begin_any(span, name, options, false);
 }
 
@@ -237,6 +314,7 @@ void end_slow(SpanState& span) noexcept {
     }
     const std::uint64_t key = span.key;
     const bool lost = (span.bits & kStateLost) != 0;
+    if (lost && drop_end(span)) return;
     const bool shared = (span.bits & kStateShared) != 0;
     const std::uint32_t epoch = span.epoch;
     span.writer = nullptr;

@@ -1,4 +1,7 @@
 // Details of a span out of line: attributes, events, links, status, kind, name.
+#include <bit>
+#include <cstring>
+
 #include "spanring/event.hpp"
 #include "tracepoint.hpp"
 
@@ -88,6 +91,73 @@ void write_event(Tracepoint& tracepoint, const Target& target, NameRef name,
     if (!put_item_attributes(tracepoint, attributes)) tracepoint.lost(Loss::kDetail);
 }
 
+/// Bytes of the attribute's record if it can be written at once; 0: it cannot.
+std::size_t plain_bytes(const Attribute& attribute) noexcept {
+    const AttributeValue& value = attribute.value;
+    if (cached_number(attribute.key.name()) == 0) return 0;
+    const bool text = value.type() == AttributeValue::Type::kString;
+    return text && value.count() > kTextFastMax                    ? 0
+           : text || value.type() <= AttributeValue::Type::kDouble ? value_bytes(value)
+                                                                   : 0;
+}
+
+void put_plain(Writer* writer, const Attribute& attribute) noexcept {
+    const AttributeValue& value = attribute.value;
+    const std::uint32_t key = cached_number(attribute.key.name());
+    const auto head = [&](std::uint32_t kind, std::uint32_t low) {
+        put(writer, spanring_record_head(kind | SPANRING_TARGET_ITEM, key, low));
+    };
+    switch (value.type()) {
+        case AttributeValue::Type::kBool:
+            return head(SPANRING_REC_ATTR_BOOL, value.boolean() ? 1 : 0);
+        case AttributeValue::Type::kInt:
+            head(SPANRING_REC_ATTR_INT, 0);
+            return put(writer, static_cast<std::uint64_t>(value.integer()));
+        case AttributeValue::Type::kDouble:
+            head(SPANRING_REC_ATTR_DOUBLE, 0);
+            return put(writer, std::bit_cast<std::uint64_t>(value.real()));
+        default: {
+            const std::size_t words = (value.count() + 7) & ~std::size_t{7};
+            head(SPANRING_REC_ATTR_STRING, static_cast<std::uint32_t>(value.count()));
+            if (words == 0) return;
+            std::memset(writer->cursor + words - 8, 0, 8);
+            std::memcpy(writer->cursor, value.data(), value.count());
+            writer->cursor += words;
+        }
+    }
+}
+
+/// An event of the span on top whose keys have numbers and whose values are plain, if the page has
+/// room: most events. Returns false if the slow path has to.
+bool event_fast(Writer* writer, std::uint64_t key, NameRef name,
+                std::span<const Attribute> attributes) noexcept {
+    const std::uint32_t number = cached_number(name.name);
+    if (number == 0) return false;
+    std::size_t bytes = 8;
+    for (const Attribute& attribute : attributes) {
+        const std::size_t own = plain_bytes(attribute);
+        if (own == 0) return false;
+        bytes += own;
+    }
+    StackEntry* top = state_of(writer)->top;
+    if (top->key != key || top->kind != EntryKind::kSpan ||
+        (top->flags & (kEntryLost | kEntryShared)) != 0 ||
+        top->detail_bytes + bytes + 8 > SPANRING_SPAN_BYTES_MAX || !enter(writer, bytes)) {
+        return false;
+    }
+    const std::uint64_t delta = delta_now(writer);
+    if ((delta >> 32) != 0) {
+        leave(writer);
+        return false;
+    }
+    put(writer,
+        spanring_record_head(SPANRING_REC_EVENT, number, static_cast<std::uint32_t>(delta)));
+    for (const Attribute& attribute : attributes) put_plain(writer, attribute);
+    top->detail_bytes += static_cast<std::uint32_t>(bytes + 8);
+    publish_and_leave(writer);
+    return true;
+}
+
 /// An event without a span: a span of zero duration below the current context.
 void write_instant(Tracepoint& tracepoint, NameRef name,
                    std::span<const Attribute> attributes) noexcept {
@@ -175,7 +245,7 @@ bool is_lost_top(Tracepoint& tracepoint) noexcept {
 /// that a signal handler does not stash.
 template <typename Write>
 void write_detail(SpanState& span, Write&& write) noexcept {
-    if (span.writer == nullptr) return;
+    if (span.writer == nullptr || (span.bits & kStateLost) != 0) return;
     Tracepoint tracepoint;
     if (tracepoint.state() == Tracepoint::State::kSignal) {
         return count_signal_loss(tracepoint.writer(), Loss::kDetail);
@@ -242,6 +312,10 @@ void current_set_slow(NameRef key, const AttributeValue& value) noexcept {
 }
 
 void event_slow(SpanState& span, NameRef name, std::span<const Attribute> attributes) noexcept {
+    if (span.writer != nullptr && on_hot_path(span) &&
+        event_fast(span.writer, span.key, name, attributes)) {
+        return;
+    }
     Tracepoint tracepoint;
     if (tracepoint.state() == Tracepoint::State::kSignal) {
         return stash_event(tracepoint.writer(), name, attributes, &span);
@@ -252,6 +326,11 @@ void event_slow(SpanState& span, NameRef name, std::span<const Attribute> attrib
 }
 
 void current_event_slow(NameRef name, std::span<const Attribute> attributes) noexcept {
+    Writer* writer = t_writer;
+    if ((load_flags() & ~SPANRING_FLAG_WAITING) == writer->gate &&
+        event_fast(writer, state_of(writer)->top->key, name, attributes)) {
+        return;
+    }
     Tracepoint tracepoint;
     if (tracepoint.state() == Tracepoint::State::kSignal) {
         return stash_event(tracepoint.writer(), name, attributes, nullptr);

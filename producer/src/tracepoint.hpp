@@ -42,6 +42,8 @@ public:
     /// Counts a loss for the reason of the last failed `room`, or for `reason`.
     void lost(Loss kind) noexcept { lost(kind, reason_); }
     void lost(Loss kind, LossReason reason) noexcept;
+    /// Whether the last failed `room` was for a full ring.
+    [[nodiscard]] bool is_ring_full() const noexcept { return reason_ == LossReason::kRingFull; }
     /// Counts a span that could not be begun because tracing is enabled, but there is no segment or
     /// no slot in it; nothing, if it would not have been recorded anyway.
     void lost_without_segment() noexcept;

@@ -4,6 +4,7 @@
 // `name` is a string literal. SPANRING_SPAN declares a variable that lasts to the end of the block.
 #pragma once
 
+#include "spanring/detail/call_site.hpp"
 #include "spanring/event.hpp"
 
 #define SPANRING_CONCAT_2(a, b) a##b
@@ -32,21 +33,32 @@
 
 namespace spanring::detail {
 
-/// What SPANRING_SPAN declares.
-class SpanVariable {
-public:
-    explicit SpanVariable(CallSite& site, SpanKind kind = SpanKind::kUnset) noexcept
-        : span_(g_call_sites, site, kind) {}
-
-private:
-    Span span_;
-};
-
 inline bool site_open(CallSiteList& list, CallSite& site) noexcept {
     if (!enabled(load_flags()) || !site_enabled(site)) return false;
     // relaxed: the first tracepoint of a site finds 0 and registers it under a lock.
     return __atomic_load_n(&site.listed, __ATOMIC_RELAXED) != 0 || register_site(list, site);
 }
+
+/// What SPANRING_SPAN declares. Of a switched-off call site it is one word.
+class SpanVariable {
+public:
+    explicit SpanVariable(CallSite& site, SpanKind kind = SpanKind::kUnset) noexcept {
+        if (!site_enabled(site)) [[unlikely]]
+            return;
+        // relaxed: as in site_open.
+        if (__atomic_load_n(&site.listed, __ATOMIC_RELAXED) == 0) [[unlikely]] {
+            if (!register_site(g_call_sites, site)) return;
+        }
+        begin(state_, site.name);
+        if (kind != SpanKind::kUnset) kind_slow(state_, kind);
+    }
+    SpanVariable(const SpanVariable&) = delete;
+    SpanVariable& operator=(const SpanVariable&) = delete;
+    ~SpanVariable() { end(state_); }
+
+private:
+    SpanState state_{SpanState::Unset{}};
+};
 
 inline void site_event_with(CallSite& site, std::initializer_list<Attribute> attributes) noexcept {
     current_event_slow(NameRef(site.name), {attributes.begin(), attributes.size()});

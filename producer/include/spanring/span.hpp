@@ -11,7 +11,6 @@
 
 #include <optional>
 
-#include "spanring/detail/call_site.hpp"
 #include "spanring/detail/span_methods.hpp"
 
 namespace spanring {
@@ -37,17 +36,6 @@ public:
         }
     }
     Span(Key name, SpanKind kind) noexcept : Span(name) {
-        if (kind != SpanKind::kUnset) set_kind(kind);
-    }
-    /// What SPANRING_SPAN uses.
-    Span(detail::CallSiteList& list, detail::CallSite& site,
-         SpanKind kind = SpanKind::kUnset) noexcept {
-        if (!detail::site_enabled(site)) return;
-        // relaxed: the first tracepoint of a site finds 0 and registers it under a lock.
-        if (__atomic_load_n(&site.listed, __ATOMIC_RELAXED) == 0) [[unlikely]] {
-            if (!detail::register_site(list, site)) return;
-        }
-        detail::begin(state_, site.name);
         if (kind != SpanKind::kUnset) set_kind(kind);
     }
     ~Span() { detail::end(state_); }

@@ -25,13 +25,19 @@ inline constexpr std::uint32_t kStateOwnsBlock = 8;
 inline constexpr std::uint32_t kStateShared = 16;
 
 struct SpanState {
+    struct Unset {};
+    constexpr SpanState() noexcept
+        : key(0), root(0), block(nullptr), epoch(0), bits(0), detail_bytes(0) {}
+    /// For who calls begin() before anything but end().
+    explicit SpanState(Unset) noexcept {}
+
     Writer* writer{nullptr};  ///< of the thread that began it; null: not recording
-    std::uint64_t key{0};
-    std::uint64_t root{0};         ///< key of the trace's first span; 0: the trace is foreign
-    ContextBlock* block{nullptr};  ///< foreign trace, tracestate, baggage
-    std::uint32_t epoch{0};
-    std::uint32_t bits{0};
-    std::uint32_t detail_bytes{0};  ///< async: written so far
+    std::uint64_t key;
+    std::uint64_t root;   ///< key of the trace's first span; 0: the trace is foreign
+    ContextBlock* block;  ///< foreign trace, tracestate, baggage
+    std::uint32_t epoch;
+    std::uint32_t bits;
+    std::uint32_t detail_bytes;  ///< async: written so far
 };
 
 /// A name or key: text, and the descriptor that caches its number, if it has one.
@@ -80,9 +86,12 @@ inline void begin(SpanState& span, StaticName& name) noexcept {
             span.root = top->root;
             span.block = top->block;
             span.epoch = writer->epoch;
+            span.bits = 0;
+            span.detail_bytes = 0;
             return;
         }
     }
+    span = SpanState();
     begin_slow(span, NameRef(name), nullptr);
 }
 
@@ -105,7 +114,7 @@ inline bool on_hot_path(const SpanState& span) noexcept {
 }
 
 inline void set(SpanState& span, const Key& key, const AttributeValue& value) noexcept {
-    if (span.writer == nullptr) return;
+    if (span.writer == nullptr || (span.bits & kStateLost) != 0) return;
     const std::uint32_t number = cached_number(key.name());
     if (number != 0 && on_hot_path(span)) {
         std::uint64_t body = 0;
@@ -135,6 +144,9 @@ inline void set(SpanState& span, const Key& key, const AttributeValue& value) no
                 }
                 break;
             }
+            case AttributeValue::Type::kString:
+                if (text_fast(span.writer, span.key, number, value.data(), value.count())) return;
+                break;
             default: break;
         }
     }
@@ -143,7 +155,7 @@ inline void set(SpanState& span, const Key& key, const AttributeValue& value) no
 
 inline void event(SpanState& span, const Key& name,
                   std::span<const Attribute> attributes) noexcept {
-    if (span.writer == nullptr) return;
+    if (span.writer == nullptr || (span.bits & kStateLost) != 0) return;
     const std::uint32_t number = cached_number(name.name());
     if (attributes.empty() && number != 0 && on_hot_path(span) &&
         detail_fast(span.writer, span.key, spanring_record_head(SPANRING_REC_EVENT, number, 0),

@@ -109,6 +109,7 @@ struct alignas(64) Writer {
     std::uint32_t reserve_first;  ///< page claimed ahead + 1, chained in the pages; 0: none
     std::uint32_t reserve_generation;
     std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
+    std::uint64_t full_at;    ///< pages released when the ring was found full, + 1; 0: it was not
     Writer* next_orphan;
     HeldSegment* segment;  ///< where slot and page are, held as long as `slot` is set
     Stash stash;
@@ -263,6 +264,32 @@ inline bool detail_fast(Writer* writer, std::uint64_t key, std::uint64_t head, b
     put(writer, head);
     if (body != nullptr) put(writer, *body);
     top->detail_bytes += 16;  // what it takes in the database: an event's time is 8 bytes there
+    publish_and_leave(writer);
+    return true;
+}
+
+/// Longer strings take the slow path.
+inline constexpr std::size_t kTextFastMax = 512;
+
+/// As detail_fast, for the string attribute `key_number`. Returns false also if it is long.
+inline bool text_fast(Writer* writer, std::uint64_t key, std::uint32_t key_number, const void* text,
+                      std::size_t count) noexcept {
+    StackEntry* top = state_of(writer)->top;
+    const std::size_t words = (count + 7) & ~std::size_t{7};
+    if (count > kTextFastMax || top->key != key || top->kind != EntryKind::kSpan ||
+        (top->flags & (kEntryLost | kEntryShared)) != 0 ||
+        top->detail_bytes > SPANRING_SPAN_BYTES_MAX - 8 - kTextFastMax ||
+        !enter(writer, 8 + words)) {
+        return false;
+    }
+    put(writer, spanring_record_head(SPANRING_REC_ATTR_STRING, key_number,
+                                     static_cast<std::uint32_t>(count)));
+    if (words != 0) {
+        __builtin_memset(writer->cursor + words - 8, 0, 8);  // the padding
+        __builtin_memcpy(writer->cursor, text, count);
+        writer->cursor += words;
+    }
+    top->detail_bytes += static_cast<std::uint32_t>(8 + words);
     publish_and_leave(writer);
     return true;
 }
