@@ -19,7 +19,7 @@ constexpr std::uint64_t kFactsSpansMax = 2u << 20;
 }  // namespace
 
 Indexer::Indexer(const Folder& folder, LogEnd end, Events events)
-    : folder_(folder), events_(std::move(events)), end_(end) {
+    : folder_(folder), events_(std::move(events)), start_(end), end_(end) {
     thread_ = std::thread([this] { run(); });
 }
 
@@ -127,10 +127,13 @@ std::optional<Error> Indexer::index_until(const LogEnd& end, bool replaced) {
             if (stop_) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
         }
         if (!catalogue_) {
-            auto opened = CatalogueWriter::open(
-                folder_, end, [this](auto number) { return facts_of_frame(number); });
+            // What was committed since must not hide that the log had been cut behind its back.
+            auto opened =
+                CatalogueWriter::open(folder_, checked_ ? end : start_,
+                                      [this](auto number) { return facts_of_frame(number); });
             if (!opened) return std::move(opened).error();
             catalogue_ = std::move(*opened);
+            checked_ = true;
         }
         auto advanced = catalogue_->advance(end);
         if (advanced && !*advanced) continue;

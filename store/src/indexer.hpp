@@ -62,6 +62,8 @@ private:
 
     const Folder& folder_;
     const Events events_;
+    const LogEnd start_;                          ///< what recovery found
+    bool checked_{false};                         ///< the catalogue against that
     std::unique_ptr<CatalogueWriter> catalogue_;  ///< touched by the thread alone
     std::mutex mutex_;
     std::condition_variable wake_;  ///< the thread waits here
