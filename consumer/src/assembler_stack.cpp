@@ -72,8 +72,13 @@ bool Assembler::Impl::snapshot(Page& page, const Record& first, const std::byte*
         good = named_by_snapshot(page, r, old_at, old_stack_);
     }
     if (kept + named < depth) {
-        // The next page tells the rest; until then, what is known stands there.
-        s.stack.insert(s.stack.end(), old_stack_.begin() + static_cast<std::ptrdiff_t>(old_at),
+        // The next page tells the rest; until then, what is known stands there. What is older than
+        // the last that was told would have been told before it: it has gone.
+        const std::uint64_t told = s.stack.empty() ? 0 : s.stack.back().mark;
+        std::size_t above = old_at;
+        while (above != old_stack_.size() && old_stack_[above].mark < told) ++above;
+        drop_unnamed(old_stack_, old_at, above);
+        s.stack.insert(s.stack.end(), old_stack_.begin() + static_cast<std::ptrdiff_t>(above),
                        old_stack_.end());
         return good;
     }

@@ -66,6 +66,30 @@ TEST(Losses, what_another_thread_did_to_a_span_whose_end_was_lost_is_kept) {
     EXPECT_EQ(spans[0].attributes.size(), 1u);
 }
 
+TEST(Losses, what_is_older_than_the_part_of_a_stack_that_was_told_has_gone) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    const auto k = rig.strings.add("k");
+    RecordWriter w;
+    w.page(0, 1).begin(n, 1).begin(n, 2).begin(n, 3);
+    // The next page tells two more, which are newer than 5.
+    w.page(10, 8).snapshot(1, 4, 1).open(5, SPANRING_OPEN_LOST, 1);
+    RecordWriter other(1);
+    other.page(0, 1).aim_shared(SpanKey::of(0, 2), 5).integer(k, 7);
+    ASSERT_TRUE(rig.feed(w));
+    ASSERT_TRUE(rig.feed(other));
+    rig.turn();
+    rig.turn();
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 2u);
+    std::size_t attributes = 0;
+    for (const auto& span : spans) {
+        EXPECT_TRUE(span.end_lost);
+        attributes += span.attributes.size();
+    }
+    EXPECT_EQ(attributes, 1u) << "a span that is not in order on the stack is not found";
+}
+
 TEST(Losses, a_page_without_a_snapshot_says_that_nothing_is_open) {
     Rig rig;
     const auto n = rig.strings.add("n");
