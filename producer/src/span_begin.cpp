@@ -43,7 +43,13 @@ struct Begin {
     const StackEntry* attach{nullptr};  ///< the explicit parent
 };
 
-void remember_full(Tracepoint& tracepoint) noexcept;
+/// From now on, until a page is released, drop_begin() and drop_end() may answer.
+void remember_full(Tracepoint& tracepoint) noexcept {
+    Writer& writer = tracepoint.writer();
+    const shm::SegmentWriter& segment = segment_of(writer);
+    const bool may_grow = segment.pages_declared() < segment.pages_max();
+    writer.full_at = may_grow || !tracepoint.is_ring_full() ? 0 : segment.released_count() + 1;
+}
 
 /// A begin that was lost still takes its ordinal, and stands on the stack as its children's parent.
 void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) noexcept {
@@ -73,11 +79,10 @@ bool is_still_full(const Writer& writer, std::uint32_t flags) noexcept {
            !segment_of(writer).revoked() && writer.stash.used == 0;
 }
 
-void remember_full(Tracepoint& tracepoint) noexcept {
-    Writer& writer = tracepoint.writer();
-    const shm::SegmentWriter& segment = segment_of(writer);
-    const bool may_grow = segment.pages_declared() < segment.pages_max();
-    writer.full_at = may_grow || !tracepoint.is_ring_full() ? 0 : segment.released_count() + 1;
+/// What stands above this depth is to be told anew.
+void know_less(ThreadState& state) noexcept {
+    const auto depth = static_cast<std::uint32_t>(depth_of(state));
+    if (depth < state.known_depth) state.known_depth = depth;
 }
 
 /// What lose() does to a plain child of the stack's top, while the ring is as full as it was: a
@@ -102,8 +107,7 @@ bool drop_begin(SpanState& span) noexcept {
     std::uint64_t& lost = writer->slot->lost_spans[SPANRING_LOST_RING_FULL];
     // relaxed, both: only the owner writes it; the reader takes differences.
     __atomic_store_n(&lost, __atomic_load_n(&lost, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
-    const auto depth = static_cast<std::uint32_t>(depth_of(*state));
-    if (depth < state->known_depth) state->known_depth = depth;
+    know_less(*state);
     fill(span, *writer, *top, writer->next_key++);
     span.bits |= kStateLost;
     top[1] = entry;
@@ -130,8 +134,7 @@ bool drop_end(SpanState& span) noexcept {
         return false;
     }
     --state->top;
-    const auto depth = static_cast<std::uint32_t>(depth_of(*state));
-    if (depth < state->known_depth) state->known_depth = depth;
+    know_less(*state);
     if ((state->top->flags & kEntryGated) != 0) writer->gate = 0;
     span.writer = nullptr;
     leave(writer);

@@ -1,6 +1,5 @@
 // Details of a span out of line: attributes, events, links, status, kind, name.
 #include <bit>
-#include <cstring>
 
 #include "spanring/event.hpp"
 #include "tracepoint.hpp"
@@ -117,12 +116,8 @@ void put_plain(Writer* writer, const Attribute& attribute) noexcept {
             head(SPANRING_REC_ATTR_DOUBLE, 0);
             return put(writer, std::bit_cast<std::uint64_t>(value.real()));
         default: {
-            const std::size_t words = (value.count() + 7) & ~std::size_t{7};
             head(SPANRING_REC_ATTR_STRING, static_cast<std::uint32_t>(value.count()));
-            if (words == 0) return;
-            std::memset(writer->cursor + words - 8, 0, 8);
-            std::memcpy(writer->cursor, value.data(), value.count());
-            writer->cursor += words;
+            put_padded(writer, value.data(), value.count());
         }
     }
 }

@@ -226,10 +226,7 @@ void Tracepoint::out_of_step(std::size_t known) noexcept {
 }
 
 void Tracepoint::bytes(const void* data, std::size_t count) noexcept {
-    std::memcpy(writer_->cursor, data, count);
-    const std::size_t padded = (count + 7) & ~std::size_t{7};
-    std::memset(writer_->cursor + count, 0, padded - count);
-    writer_->cursor += padded;
+    put_padded(writer_, data, count);
 }
 
 void Tracepoint::timed(std::uint32_t kind, std::uint32_t id) noexcept {

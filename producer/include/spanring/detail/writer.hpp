@@ -192,6 +192,15 @@ inline void put(Writer* writer, std::uint64_t word) noexcept {
     writer->cursor += 8;
 }
 
+/// Bytes, padded with zeros to whole words.
+inline void put_padded(Writer* writer, const void* bytes, std::size_t count) noexcept {
+    if (count == 0) return;
+    const std::size_t words = (count + 7) & ~std::size_t{7};
+    __builtin_memset(writer->cursor + words - 8, 0, 8);
+    __builtin_memcpy(writer->cursor, bytes, count);
+    writer->cursor += words;
+}
+
 /// Returns the time as a delta to the page's base, or more than 32 bits if it does not fit.
 inline std::uint64_t delta_now(const Writer* writer) noexcept {
     return shm::ticks(writer->clock_kind) - writer->base_ticks;
@@ -284,11 +293,7 @@ inline bool text_fast(Writer* writer, std::uint64_t key, std::uint32_t key_numbe
     }
     put(writer, spanring_record_head(SPANRING_REC_ATTR_STRING, key_number,
                                      static_cast<std::uint32_t>(count)));
-    if (words != 0) {
-        __builtin_memset(writer->cursor + words - 8, 0, 8);  // the padding
-        __builtin_memcpy(writer->cursor, text, count);
-        writer->cursor += words;
-    }
+    put_padded(writer, text, count);
     top->detail_bytes += static_cast<std::uint32_t>(8 + words);
     publish_and_leave(writer);
     return true;
