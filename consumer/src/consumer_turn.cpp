@@ -131,6 +131,7 @@ bool Consumer::add_segment(Segment& segment, bool whole, Turn& turn) {
 // What came back uncommitted goes into this frame, which is a snapshot: positions as of now, and
 // the spans of all turns that led here.
 void Consumer::add_carried(Turn& turn) {
+    std::vector<SegmentMarks> older;
     for (auto& old : carried_) {
         std::move(old->encoded.begin(), old->encoded.end(), std::back_inserter(turn.encoded));
         const bool first = turn.spans == 0;
@@ -143,8 +144,11 @@ void Consumer::add_carried(Turn& turn) {
         for (auto& delta : old->frame.instances) {
             if (delta.ended) turn.frame.instances.push_back(std::move(delta));
         }
-        std::move(old->marks.begin(), old->marks.end(), std::back_inserter(turn.marks));
+        std::move(old->marks.begin(), old->marks.end(), std::back_inserter(older));
     }
+    // Told in their order: what is known of a page only grows.
+    turn.marks.insert(turn.marks.begin(), std::make_move_iterator(older.begin()),
+                      std::make_move_iterator(older.end()));
     carried_.clear();
 }
 

@@ -62,7 +62,6 @@ SegmentMarks Segment::take_marks() {
 }
 
 Result<void> Segment::commit(const SegmentMarks& marks) {
-    // Turns that could not be committed come with a later one, behind it.
     if (marks.turn > turn_told_) {
         turn_told_ = marks.turn;
         if (auto told = reader_.set_turn_stored(turn_told_); !told) return told;

@@ -192,9 +192,7 @@ Result<std::uint64_t> WriterImpl::commit(const Frame& frame, const FrameSummary&
     // release: pairs with the acquire in wants_snapshot.
     wants_snapshot_.store(window_->bytes() >= options_.window_bytes_max || window_->sync_failed(),
                           std::memory_order_release);
-    const bool told = facts.size() == frame.batches.size();
-    indexer_.committed({window_->number(), window_->bytes(), next_frame_},
-                       told ? std::move(facts) : BatchFacts());
+    indexer_.committed({window_->number(), window_->bytes(), next_frame_}, std::move(facts));
     return next_frame_++;
 }
 
