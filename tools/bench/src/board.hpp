@@ -1,14 +1,11 @@
-// The board: where producers write what they did, counted by themselves, not by the library.
-//
-// Anonymous shared memory, made before the fork. Threads and processes: each producer writes its
-// own lane, the parent reads all; the parent alone writes `go` and `leave`.
+// What the producers did, counted by themselves, not by the library. Threads and processes: see
+// shared_board.hpp.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
-#include "spanring/base/mapping.hpp"
-#include "spanring/base/result.hpp"
+#include "shared_board.hpp"
 
 namespace spanring::tools::bench {
 
@@ -27,25 +24,6 @@ struct alignas(128) Lane {
     char why[64];               ///< of kFailed
 };
 
-class Board {
-public:
-    /// Errors: of the mapping.
-    [[nodiscard]] static Result<Board> make(std::size_t lanes);
-
-    [[nodiscard]] Lane& lane(std::size_t index) noexcept;
-    [[nodiscard]] std::size_t lanes() const noexcept { return lanes_; }
-    /// Everybody is warm: run.
-    [[nodiscard]] std::atomic<std::uint32_t>& go() noexcept;
-    /// Everything is read: end.
-    [[nodiscard]] std::atomic<std::uint32_t>& leave() noexcept;
-
-private:
-    struct Head;
-    Board(Mapping mapping, std::size_t lanes) : mapping_(std::move(mapping)), lanes_(lanes) {}
-    [[nodiscard]] Head& head() noexcept;
-
-    Mapping mapping_;
-    std::size_t lanes_;
-};
+using Board = SharedBoard<Lane>;
 
 }  // namespace spanring::tools::bench

@@ -43,7 +43,7 @@ void wait_for(const std::atomic<std::uint32_t>& word) {
 class Producer {
 public:
     Producer(Board& board, std::size_t index, const ProducerPlan& plan, std::string rings)
-        : board_(board), lane_(board.lane(index)), plan_(plan), rings_(std::move(rings)) {}
+        : board_(board), lane_(board.line(index)), plan_(plan), rings_(std::move(rings)) {}
 
     [[noreturn]] void live() {
         prepare();
@@ -138,7 +138,7 @@ Result<bool> Producers::all_at(Stage stage) {
     if (interrupted()) return Error{ErrorCode::kUnavailable, "interrupted; nothing was measured"};
     bool all = true;
     for (std::size_t i = 0; i < pids_.size(); ++i) {
-        Lane& lane = board_.lane(i);
+        Lane& lane = board_.line(i);
         // acquire: pairs with the release in reach and fail; what the lane says stands.
         const auto now = static_cast<Stage>(lane.stage.load(std::memory_order_acquire));
         if (now == Stage::kFailed) {
@@ -185,9 +185,9 @@ Result<void> Producers::wait_done(const std::function<void(std::uint64_t)>& prog
 
 std::uint64_t Producers::emitted() {
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < board_.lanes(); ++i) {
+    for (std::size_t i = 0; i < board_.lines(); ++i) {
         // relaxed: a progress count, or behind done's acquire.
-        sum += board_.lane(i).emitted.load(std::memory_order_relaxed);
+        sum += board_.line(i).emitted.load(std::memory_order_relaxed);
     }
     return sum;
 }
@@ -197,8 +197,8 @@ Tally Producers::tally() {
     tally.emitted = emitted();
     std::uint64_t busy_ns = 0;
     std::uint64_t cpu_ns = 0;
-    for (std::size_t i = 0; i < board_.lanes(); ++i) {
-        const Lane& lane = board_.lane(i);
+    for (std::size_t i = 0; i < board_.lines(); ++i) {
+        const Lane& lane = board_.line(i);
         const double ns = static_cast<double>(std::max<std::uint64_t>(lane.paced_ns, 1));
         tally.paced_spans += lane.paced_spans;
         tally.spans_per_s += static_cast<double>(lane.paced_spans) / ns * 1e9;

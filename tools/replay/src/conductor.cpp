@@ -94,14 +94,14 @@ private:
 
     [[nodiscard]] bool all_at_least(Stage stage) const {
         for (std::size_t i = 0; i < tasks_.size(); ++i) {
-            if (board_.slot(i).stage < static_cast<std::uint32_t>(stage)) return false;
+            if (board_.line(i).stage < static_cast<std::uint32_t>(stage)) return false;
         }
         return true;
     }
 
     [[nodiscard]] std::uint64_t written() const {
         std::uint64_t sum = 0;
-        for (std::size_t i = 0; i < tasks_.size(); ++i) sum += board_.slot(i).written;
+        for (std::size_t i = 0; i < tasks_.size(); ++i) sum += board_.line(i).written;
         return sum;
     }
 
@@ -111,13 +111,13 @@ private:
             siginfo_t info{};
             const int gone =
                 ::waitid(P_PID, static_cast<id_t>(pids_[i]), &info, WEXITED | WNOHANG | WNOWAIT);
-            BoardSlot& slot = board_.slot(i);
+            BoardLine& line = board_.line(i);
             if (gone != 0 || info.si_pid != pids_[i] ||
-                slot.stage >= static_cast<std::uint32_t>(Stage::kQueryable)) {
+                line.stage >= static_cast<std::uint32_t>(Stage::kQueryable)) {
                 continue;
             }
-            std::snprintf(slot.why, sizeof slot.why, "its process died");
-            slot.stage = static_cast<std::uint32_t>(Stage::kFailed);
+            std::snprintf(line.why, sizeof line.why, "its process died");
+            line.stage = static_cast<std::uint32_t>(Stage::kFailed);
         }
     }
 
@@ -128,16 +128,16 @@ private:
 
     void fill(ReplayReport& report) const {
         for (std::size_t i = 0; i < tasks_.size(); ++i) {
-            const BoardSlot& slot = board_.slot(i);
+            const BoardLine& line = board_.line(i);
             WorkerReport worker;
             worker.pid = pids_[i];
             for (const std::uint32_t service : tasks_[i]) {
                 worker.services.push_back(recording_.services()[service]);
             }
-            worker.spans = slot.written;
-            worker.lost = slot.lost;
-            worker.queryable = slot.stage == static_cast<std::uint32_t>(Stage::kQueryable);
-            if (slot.stage == static_cast<std::uint32_t>(Stage::kFailed)) worker.failure = slot.why;
+            worker.spans = line.written;
+            worker.lost = line.lost;
+            worker.queryable = line.stage == static_cast<std::uint32_t>(Stage::kQueryable);
+            if (line.stage == static_cast<std::uint32_t>(Stage::kFailed)) worker.failure = line.why;
             report.spans += worker.spans;
             report.lost += worker.lost;
             report.workers.push_back(std::move(worker));

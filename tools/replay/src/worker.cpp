@@ -30,21 +30,21 @@ std::int64_t monotonic_ns() {
 
 class Worker {
 public:
-    Worker(const Recording& recording, const WorkerTask& task, Board& board, BoardSlot& slot)
-        : recording_(recording), task_(task), board_(board), slot_(slot) {}
+    Worker(const Recording& recording, const WorkerTask& task, Board& board, BoardLine& line)
+        : recording_(recording), task_(task), board_(board), line_(line) {}
 
     int run() {
         if (const Result<void> ready = configure_tracing(); !ready) {
             return fail(ready.error().message);
         }
         write_all();
-        slot_.stage = static_cast<std::uint32_t>(Stage::kFlushing);
+        line_.stage = static_cast<std::uint32_t>(Stage::kFlushing);
         while (written_ > 0 && !flush(seconds(1))) {
             if (board_.leave() != 0 || board_.stop() != 0 || !status().recording) break;
         }
         count_losses();
-        if (slot_.stage == static_cast<std::uint32_t>(Stage::kFlushing)) {
-            slot_.stage = static_cast<std::uint32_t>(Stage::kQueryable);
+        if (line_.stage == static_cast<std::uint32_t>(Stage::kFlushing)) {
+            line_.stage = static_cast<std::uint32_t>(Stage::kQueryable);
         }
         while (board_.leave() == 0) std::this_thread::sleep_for(milliseconds(10));
         return 0;
@@ -76,7 +76,7 @@ private:
             write(next->front(), importer);
             *next = next->subspan(1);
         }
-        slot_.written = written_;
+        line_.written = written_;
     }
 
     static bool earlier(const std::span<const Row>& a, const std::span<const Row>& b) {
@@ -87,7 +87,7 @@ private:
     void write(const Row& row, Importer& importer) {
         if (task_.speed > 0) pace(row);
         if (!import_span(importer.form_of(row))) ++refused_;
-        if (++written_ % kProgressEvery == 0 || task_.speed > 0) slot_.written = written_;
+        if (++written_ % kProgressEvery == 0 || task_.speed > 0) line_.written = written_;
     }
 
     void pace(const Row& row) {
@@ -104,20 +104,20 @@ private:
 
     void count_losses() {
         // What was refused because tracing is off stands in no counter.
-        slot_.lost = std::max(losses().total(), refused_);
+        line_.lost = std::max(losses().total(), refused_);
         if (refused_ > 0 && !status().recording) fail(status().reason);
     }
 
     int fail(const std::string& why) {
-        std::snprintf(slot_.why, sizeof slot_.why, "%s", why.c_str());
-        slot_.stage = static_cast<std::uint32_t>(Stage::kFailed);
+        std::snprintf(line_.why, sizeof line_.why, "%s", why.c_str());
+        line_.stage = static_cast<std::uint32_t>(Stage::kFailed);
         return 2;
     }
 
     const Recording& recording_;
     const WorkerTask& task_;
     Board& board_;
-    BoardSlot& slot_;
+    BoardLine& line_;
     std::uint64_t written_{0};
     std::uint64_t refused_{0};
 };
@@ -148,8 +148,8 @@ std::int64_t due_after_ns(const Row& row, std::int64_t first_start_ns, double sp
     return static_cast<std::int64_t>(static_cast<double>(row.start_ns - first_start_ns) / speed);
 }
 
-int work(const Recording& recording, const WorkerTask& task, Board& board, std::size_t slot) {
-    return Worker(recording, task, board, board.slot(slot)).run();
+int work(const Recording& recording, const WorkerTask& task, Board& board, std::size_t line) {
+    return Worker(recording, task, board, board.line(line)).run();
 }
 
 }  // namespace spanring::tools::replay

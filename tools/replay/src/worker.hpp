@@ -30,6 +30,6 @@ struct WorkerTask {
                                         double speed) noexcept;
 
 /// Returns the child's exit code; says everything else on the board.
-int work(const Recording& recording, const WorkerTask& task, Board& board, std::size_t slot);
+int work(const Recording& recording, const WorkerTask& task, Board& board, std::size_t line);
 
 }  // namespace spanring::tools::replay
