@@ -40,11 +40,12 @@ void encode(benchmark::State& state) {
     OfflineConsumer consumer(pages.strings());
     pages.feed(consumer);
     const auto batches = consumer.take();
+    codec::Encoder encoder;
     std::uint64_t spans = 0;
     std::uint64_t bytes = 0;
     for ([[maybe_unused]] auto _ : state) {
         for (const auto& batch : batches) {
-            auto encoded = codec::encode(*batch);
+            auto encoded = encoder.encode(*batch);
             spans += batch->rows.size();
             bytes += encoded.value().size();
         }

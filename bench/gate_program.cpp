@@ -125,13 +125,13 @@ std::unique_ptr<store::Writer> open_store(const Folder& folder) {
 }
 
 /// A turn's batches as one frame, as the consumer commits them.
-void commit(store::Writer& writer, OfflineConsumer& consumer) {
+void commit(store::Writer& writer, OfflineConsumer& consumer, codec::Encoder& encoder) {
     store::Frame frame;
     store::FrameSummary summary;
     frame.snapshot = writer.wants_snapshot();
     auto batches = consumer.take();
     for (auto& batch : batches) {
-        auto bytes = codec::encode(*batch);
+        auto bytes = encoder.encode(*batch);
         if (!bytes) give_up(bytes.error().message);
         summary.spans += batch->rows.size();
         for (const auto& row : batch->rows) {
@@ -153,7 +153,8 @@ Outcome offline(const WorkloadOptions& options, std::uint64_t spans) {
     {
         const auto writer = open_store(folder);
         OfflineConsumer consumer(pages.strings());
-        measured([&] { pages.feed(consumer, [&] { commit(*writer, consumer); }); });
+        codec::Encoder encoder;
+        measured([&] { pages.feed(consumer, [&] { commit(*writer, consumer, encoder); }); });
         const auto indexed = writer->index_now();
         if (!indexed) give_up(indexed.error().message);
     }

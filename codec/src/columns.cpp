@@ -71,7 +71,7 @@ void ColumnWriter::add(const Detail& detail, std::int64_t span_start_ns) {
 
 void ColumnWriter::put(Buffer& out) const {
     if (kind_of(kind_) == SPANRING_REC_ATTR_DOUBLE) {
-        put_plain(out, words_);
+        put_plain(out, std::span(words_));
     } else {
         put_integers(out, words_);
     }

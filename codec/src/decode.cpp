@@ -167,7 +167,10 @@ private:
     }
 
     Result<void> get_rows() {
-        LoadedRows rows{batch_.rows, {}, positions_by_shape(shape_of_, shapes_.shapes.size())};
+        LoadedRows rows{
+            batch_.rows,
+            {},
+            positions_by_shape(std::span<const std::uint64_t>(shape_of_), shapes_.shapes.size())};
         Buffer buffer;
         Buffer other_buffer;
         auto traces = section(SectionId::kTraces, &buffer);

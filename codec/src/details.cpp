@@ -91,28 +91,6 @@ struct AttributeWriter {
 
 }  // namespace
 
-bool DetailReader::next(Detail* detail) noexcept {
-    if (!ok_ || position_ == bytes_.size()) return false;
-    const auto rest = bytes_.subspan(position_);
-    ok_ = false;
-    if (rest.size() < 8) return false;
-    const auto head = load<std::uint64_t>(rest);
-    const std::uint32_t record_bytes = spanring_record_bytes(head);
-    const std::uint32_t kind = spanring_record_kind(head) & SPANRING_REC_DETAIL_MASK;
-    if (record_bytes == 0 || record_bytes > rest.size() || kind < SPANRING_REC_DETAIL_FIRST) {
-        return false;
-    }
-    detail->kind = kind;
-    detail->target = spanring_record_kind(head) & SPANRING_TARGET_MASK;
-    detail->id = spanring_record_id(head);
-    detail->low = spanring_record_low(head);
-    detail->body =
-        rest.subspan(8, spanring_record_has_payload(kind) != 0 ? detail->low : record_bytes - 8);
-    position_ += record_bytes;
-    ok_ = true;
-    return true;
-}
-
 void DetailWriter::raw(std::uint32_t kind_and_target, std::uint32_t id, std::uint32_t low,
                        std::span<const std::byte> body) {
     put_fixed(out_, spanring_record_head(kind_and_target, id, low));

@@ -41,29 +41,48 @@ private:
     std::uint32_t used_{0};
 };
 
+}  // namespace
+
+// What is kept from batch to batch.
+struct EncoderMemory {
+    RowSorter sorter;
+    Scratch<std::uint64_t> spans;
+    Scratch<std::uint64_t> parents;
+    Scratch<std::uint64_t> starts;
+    Scratch<std::uint64_t> durations;
+    Scratch<std::uint32_t> shape_of;
+    std::vector<ShapeOfRows> shapes;
+    TraceIds traces;
+    RowColumnWriter columns;
+    Lz4State lz4;
+};
+
+namespace {
+
 Error invalid(const std::string& what) {
     return Error{ErrorCode::kInvalidArgument, "batch: " + what};
 }
 
+// Of one batch; what it needs of memory lasts longer.
 class BatchEncoder {
 public:
-    BatchEncoder(const Batch& batch, const EncodeOptions& options)
-        : batch_(batch),
+    BatchEncoder(const Batch& batch, const EncodeOptions& options, EncoderMemory& memory)
+        : memory_(memory),
+          batch_(batch),
           shapes_(batch),
           strings_(batch.string_count()),
           resources_(batch.resource_count()),
           scopes_(batch.scope_count()),
           instances_(batch.instance_count() + 1),
-          out_(options) {}
+          out_(options, memory.lz4) {}
 
     Result<Buffer> encode() {
         const std::size_t row_count = batch_.rows.size();
         if (row_count > kBatchSpansLimit) return invalid("more than 65,536 rows");
         if (batch_.details.size() > kBatchBytesMax) return invalid("more than 256 MiB of details");
         if (batch_.string_count() > SPANRING_STRINGS_MAX) return invalid("too many strings");
-        order_ = order_rows(batch_.rows);
-        auto shaped = find_shapes();
-        if (!shaped) return std::move(shaped).error();
+        auto gathered = gather(memory_.sorter.sort(batch_.rows));
+        if (!gathered) return std::move(gathered).error();
         auto numbered = renumber();
         if (!numbered) return std::move(numbered).error();
 
@@ -77,15 +96,50 @@ public:
     }
 
 private:
-    Result<void> find_shapes() {
-        rows_.reserve(order_.rows.size());
-        shape_of_.resize(order_.rows.size());
-        for (const std::uint32_t i : order_.rows) {
-            auto shaped = shapes_.add(batch_.rows[i], &shape_of_[rows_.size()]);
-            if (!shaped) return std::move(shaped).error().in("row " + std::to_string(i));
-            rows_.push_back(&batch_.rows[i]);
+    // The rows as columns, in the order in which they are stored.
+    Result<void> gather(const RowSorter::Order& order) {
+        const std::size_t count = order.rows.size();
+        const auto spans = memory_.spans.take(count);
+        const auto parents = memory_.parents.take(count);
+        const auto starts = memory_.starts.take(count);
+        const auto durations = memory_.durations.take(count);
+        const auto shape_of = memory_.shape_of.take(count);
+        memory_.traces.clear();
+        std::size_t i = 0;
+        for (const std::uint32_t size : order.trace_sizes) {
+            for (const std::size_t begin = i; i < begin + size; ++i) {
+                const Row& row = batch_.rows[order.rows[i]];
+                spans[i] = row.span;
+                parents[i] = row.parent;
+                starts[i] = static_cast<std::uint64_t>(row.start_ns);
+                durations[i] = static_cast<std::uint64_t>(row.duration_ns);
+                auto shaped = shapes_.add(row, &shape_of[i]);
+                if (!shaped) {
+                    return std::move(shaped).error().in("row " + std::to_string(order.rows[i]));
+                }
+                if (i == begin) memory_.traces.add(row, instance_number(row.instance));
+            }
+        }
+        rows_.spans = spans;
+        rows_.parents = parents;
+        rows_.starts = starts;
+        rows_.durations = durations;
+        rows_.shape_of = shape_of;
+        rows_.trace_sizes = order.trace_sizes;
+        memory_.shapes.clear();
+        for (const Shape& shape : shapes_.list().shapes) {
+            memory_.shapes.push_back({shape.fields.flags, shape.fields.instance});
+        }
+        rows_.shapes = memory_.shapes;
+        if (memory_.shapes.size() > 1) {
+            rows_.by_shape = positions_by_shape(rows_.shape_of, memory_.shapes.size());
         }
         return {};
+    }
+
+    /// Of a row whose fields were checked.
+    [[nodiscard]] std::uint64_t instance_number(InstanceIndex index) const noexcept {
+        return index == 0 ? 0 : batch_.instance(index).id.number();
     }
 
     Result<void> renumber() {
@@ -188,20 +242,19 @@ private:
     }
 
     void put_rows() {
-        const StoredRows rows{rows_, order_.trace_sizes,
-                              positions_by_shape(shape_of_, shapes_.list().shapes.size())};
         Buffer section;
         const auto add = [&](SectionId id, auto&& put) {
             section.clear();
             put(section);
             out_.add(id, section);
         };
-        add(SectionId::kTraces, [&](Buffer& out) { put_traces(out, rows, batch_); });
-        add(SectionId::kShapeOfRow, [&](Buffer& out) { put_plain(out, shape_of_); });
-        add(SectionId::kSpans, [&](Buffer& out) { put_spans(out, rows); });
-        add(SectionId::kParents, [&](Buffer& out) { put_parents(out, rows); });
-        add(SectionId::kStarts, [&](Buffer& out) { put_starts(out, rows); });
-        add(SectionId::kDurations, [&](Buffer& out) { put_durations(out, rows); });
+        RowColumnWriter& columns = memory_.columns;
+        add(SectionId::kTraces, [&](Buffer& out) { memory_.traces.put(out, rows_.trace_sizes); });
+        add(SectionId::kShapeOfRow, [&](Buffer& out) { put_plain(out, rows_.shape_of); });
+        add(SectionId::kSpans, [&](Buffer& out) { columns.put_spans(out, rows_); });
+        add(SectionId::kParents, [&](Buffer& out) { columns.put_parents(out, rows_); });
+        add(SectionId::kStarts, [&](Buffer& out) { columns.put_starts(out, rows_); });
+        add(SectionId::kDurations, [&](Buffer& out) { columns.put_durations(out, rows_); });
     }
 
     void put_columns() {
@@ -214,22 +267,30 @@ private:
         }
     }
 
+    EncoderMemory& memory_;
     const Batch& batch_;
     ShapeWriter shapes_;
     Renumbering strings_;
     Renumbering resources_;
     Renumbering scopes_;
     Renumbering instances_;
-    RowOrder order_;
-    std::vector<const Row*> rows_;
-    std::vector<std::uint64_t> shape_of_;
+    StoredRows rows_{};
     SectionWriter out_;
 };
 
 }  // namespace
 
+Encoder::Encoder() : memory_(std::make_unique<EncoderMemory>()) {}
+Encoder::Encoder(Encoder&&) noexcept = default;
+Encoder& Encoder::operator=(Encoder&&) noexcept = default;
+Encoder::~Encoder() = default;
+
+Result<std::vector<std::byte>> Encoder::encode(const Batch& batch, const EncodeOptions& options) {
+    return BatchEncoder(batch, options, *memory_).encode();
+}
+
 Result<std::vector<std::byte>> encode(const Batch& batch, const EncodeOptions& options) {
-    return BatchEncoder(batch, options).encode();
+    return Encoder().encode(batch, options);
 }
 
 }  // namespace spanring::codec

@@ -21,9 +21,10 @@ struct Packing {
 Packing choose_packing(Block block) {
     std::uint64_t low = block[0];
     std::uint64_t high = block[0];
-    for (const std::uint64_t v : block) {
-        low = std::min(low, v);
-        high = std::max(high, v);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < block.size(); ++i) {
+        low = std::min(low, block[i]);
+        high = std::max(high, block[i]);
     }
     Packing best{.base = low, .width = static_cast<unsigned>(std::bit_width(high - low))};
     best.cost_bytes = (block.size() * best.width + 7) / 8;
@@ -32,9 +33,14 @@ Packing choose_packing(Block block) {
     // The lengths of a block cluster: two tables keep the increments of one counter apart in time.
     std::array<std::uint16_t, 130> lengths;
     std::fill_n(lengths.begin(), best.width * 2 + 2, std::uint16_t{0});
-    for (std::size_t i = 0; i < block.size(); ++i) {
-        ++lengths[static_cast<std::size_t>(std::bit_width(block[i] - best.base)) * 2 + i % 2];
+    std::uint16_t* const odd = lengths.data() + 1;
+    std::size_t i = 0;
+#pragma GCC unroll 4
+    for (; i + 2 <= block.size(); i += 2) {
+        ++lengths[2 * static_cast<std::size_t>(std::bit_width(block[i] - low))];
+        ++odd[2 * static_cast<std::size_t>(std::bit_width(block[i + 1] - low))];
     }
+    if (i < block.size()) ++lengths[2 * static_cast<std::size_t>(std::bit_width(block[i] - low))];
     std::size_t exceptions = 0;
     std::size_t exception_bits = 0;
     for (unsigned width = best.width; width-- > 0;) {
@@ -55,24 +61,12 @@ Packing choose_packing(Block block) {
 
 // Width, exceptions, base.
 constexpr std::size_t kBlockCostMin = 3;
+// From here on blocks of equal values are shorter than plain ones.
+constexpr std::size_t kConstantMin = 8;
 
-// How a whole column would be packed.
-struct Plan {
-    std::vector<Packing> blocks;
-    std::size_t cost_bytes{0};
-};
-
-Plan plan_of(std::span<const std::uint64_t> values) {
-    Plan plan;
-    plan.blocks.reserve(values.size() / kBlockValues + 1);
-    for (std::size_t i = 0; i < values.size(); i += kBlockValues) {
-        const auto block = values.subspan(i, std::min(kBlockValues, values.size() - i));
-        plan.blocks.push_back(choose_packing(block));
-        const Packing& p = plan.blocks.back();
-        plan.cost_bytes +=
-            kBlockCostMin + static_cast<std::size_t>(std::bit_width(p.base)) / 7 + p.cost_bytes;
-    }
-    return plan;
+std::size_t cost_of(const Packing& packing) noexcept {
+    return kBlockCostMin + static_cast<std::size_t>(std::bit_width(packing.base)) / 7 +
+           packing.cost_bytes;
 }
 
 constexpr std::uint64_t mask_of(unsigned width) noexcept {
@@ -81,18 +75,22 @@ constexpr std::uint64_t mask_of(unsigned width) noexcept {
 
 // Packs into out[0 ...), which has room for 8 bytes more than needed.
 void put_bits(std::byte* out, Block block, const Packing& packing) {
+    const std::uint64_t mask = mask_of(packing.width);
+    const std::uint64_t base = packing.base;
+    const unsigned width = packing.width;
     std::uint64_t word = 0;
     unsigned have = 0;
-    for (const std::uint64_t v : block) {
-        const std::uint64_t bits = (v - packing.base) & mask_of(packing.width);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < block.size(); ++i) {
+        const std::uint64_t bits = (block[i] - base) & mask;
         word |= bits << have;
-        if (have + packing.width >= 64) {
+        have += width;
+        if (have >= 64) {
             std::memcpy(out, &word, 8);
             out += 8;
-            word = have == 0 ? 0 : bits >> (64 - have);
-            have = have + packing.width - 64;
-        } else {
-            have += packing.width;
+            have -= 64;
+            // What did not fit; nothing (and no shift by 64) if the word ended with the value.
+            word = have == 0 ? 0 : bits >> (width - have);
         }
     }
     std::memcpy(out, &word, 8);
@@ -125,24 +123,26 @@ void put_block(Buffer& out, Block block, const Packing& packing) {
     if (packing.exceptions != 0) put_exceptions(out, block, packing);
 }
 
-void put_planned(Buffer& out, IntegerTag tag, std::span<const std::uint64_t> values,
-                 const Plan& plan) {
-    out.push_back(static_cast<std::byte>(tag));
-    for (std::size_t b = 0; b < plan.blocks.size(); ++b) {
-        const std::size_t i = b * kBlockValues;
-        put_block(out, values.subspan(i, std::min(kBlockValues, values.size() - i)),
-                  plan.blocks[b]);
+// Calls `f(block)` for each block of the values.
+template <typename F>
+void for_each_block(std::span<const std::uint64_t> values, F&& f) {
+    for (std::size_t i = 0; i < values.size(); i += kBlockValues) {
+        f(values.subspan(i, std::min(kBlockValues, values.size() - i)));
     }
 }
 
-std::vector<std::uint64_t> differences(std::span<const std::uint64_t> values) {
-    std::vector<std::uint64_t> deltas(values.size());
+// As for_each_block, of the differences to the value before.
+template <typename F>
+void for_each_block_of_deltas(std::span<const std::uint64_t> values, F&& f) {
+    std::array<std::uint64_t, kBlockValues> deltas;
     std::uint64_t before = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        deltas[i] = zigzag(values[i] - before);
-        before = values[i];
-    }
-    return deltas;
+    for_each_block(values, [&](Block block) {
+        for (std::size_t i = 0; i < block.size(); ++i) {
+            deltas[i] = zigzag(block[i] - before);
+            before = block[i];
+        }
+        f(Block(deltas.data(), block.size()));
+    });
 }
 
 void get_bits(std::span<const std::byte> bits, std::uint64_t base, unsigned width,
@@ -198,8 +198,8 @@ bool get_plain(ByteReader& in, std::span<std::uint64_t> out) {
 }
 
 // A width that is known at compile time: a loop that the compiler turns into vectors.
-template <typename Narrow>
-void put_narrow(Buffer& out, std::span<const std::uint64_t> values) {
+template <typename Narrow, typename T>
+void put_narrow(Buffer& out, std::span<const T> values) {
     const std::size_t at = out.size();
     out.resize(at + values.size() * sizeof(Narrow));
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -208,30 +208,50 @@ void put_narrow(Buffer& out, std::span<const std::uint64_t> values) {
     }
 }
 
+// The blocks of `count` equal values.
+void put_constant(Buffer& out, std::uint64_t value, std::size_t count) {
+    out.push_back(static_cast<std::byte>(IntegerTag::kPacked));
+    for (std::size_t i = 0; i < count; i += kBlockValues) {
+        put_block(out, Block(&value, 1), {.base = value});
+    }
+}
+
 }  // namespace
 
 void put_integers(Buffer& out, std::span<const std::uint64_t> values) {
-    const Plan direct = plan_of(values);
+    std::size_t direct = 0;
+    for_each_block(values, [&](Block block) { direct += cost_of(choose_packing(block)); });
+    const std::size_t blocks = (values.size() + kBlockValues - 1) / kBlockValues;
     // Nothing is smaller than blocks of equal values.
-    if (direct.cost_bytes <= direct.blocks.size() * kBlockCostMin) {
-        return put_planned(out, IntegerTag::kPacked, values, direct);
-    }
-    const auto deltas = differences(values);
-    const Plan as_deltas = plan_of(deltas);
-    if (as_deltas.cost_bytes < direct.cost_bytes) {
-        put_planned(out, IntegerTag::kDelta, deltas, as_deltas);
-    } else {
-        put_planned(out, IntegerTag::kPacked, values, direct);
-    }
+    if (direct <= blocks * kBlockCostMin) return put_packed(out, values);
+    std::size_t as_deltas = 0;
+    for_each_block_of_deltas(values,
+                             [&](Block block) { as_deltas += cost_of(choose_packing(block)); });
+    as_deltas < direct ? put_deltas(out, values) : put_packed(out, values);
 }
 
 void put_packed(Buffer& out, std::span<const std::uint64_t> values) {
-    put_planned(out, IntegerTag::kPacked, values, plan_of(values));
+    out.push_back(static_cast<std::byte>(IntegerTag::kPacked));
+    for_each_block(values, [&](Block block) { put_block(out, block, choose_packing(block)); });
 }
 
-void put_plain(Buffer& out, std::span<const std::uint64_t> values) {
+void put_deltas(Buffer& out, std::span<const std::uint64_t> values) {
+    out.push_back(static_cast<std::byte>(IntegerTag::kDelta));
+    for_each_block_of_deltas(values,
+                             [&](Block block) { put_block(out, block, choose_packing(block)); });
+}
+
+template <typename T>
+void put_plain(Buffer& out, std::span<const T> values) {
     std::uint64_t all = 0;
-    for (const std::uint64_t v : values) all |= v;
+    std::uint64_t differences = 0;
+    for (const T v : values) {
+        all |= v;
+        differences |= v ^ values[0];
+    }
+    if (differences == 0 && values.size() > kConstantMin) {
+        return put_constant(out, values[0], values.size());
+    }
     const std::size_t width = all < (1u << 8) ? 1 : all < (1u << 16) ? 2 : all >> 32 == 0 ? 4 : 8;
     out.push_back(static_cast<std::byte>(IntegerTag::kPlain));
     out.push_back(static_cast<std::byte>(width));
@@ -239,9 +259,13 @@ void put_plain(Buffer& out, std::span<const std::uint64_t> values) {
         case 1: return put_narrow<std::uint8_t>(out, values);
         case 2: return put_narrow<std::uint16_t>(out, values);
         case 4: return put_narrow<std::uint32_t>(out, values);
-        default: return put_bytes(out, std::as_bytes(values));
+        default: return put_narrow<std::uint64_t>(out, values);
     }
 }
+template void put_plain(Buffer& out, std::span<const std::uint8_t> values);
+template void put_plain(Buffer& out, std::span<const std::uint16_t> values);
+template void put_plain(Buffer& out, std::span<const std::uint32_t> values);
+template void put_plain(Buffer& out, std::span<const std::uint64_t> values);
 
 bool get_integers(ByteReader& in, std::size_t count, std::vector<std::uint64_t>* values) {
     values->resize(count);

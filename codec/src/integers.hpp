@@ -27,9 +27,13 @@ void put_integers(Buffer& out, std::span<const std::uint64_t> values);
 /// Appends `values` packed, for columns whose neighbours have nothing to do with each other: half
 /// the work of trying both.
 void put_packed(Buffer& out, std::span<const std::uint64_t> values);
-/// Appends `values` in words of the least sufficient width. For columns whose repetitions LZ4 will
-/// find (shapes, streams), and for bits without order (doubles, foreign ids).
-void put_plain(Buffer& out, std::span<const std::uint64_t> values);
+/// Appends `values` as differences, for columns that ascend.
+void put_deltas(Buffer& out, std::span<const std::uint64_t> values);
+/// Appends `values` (of 8, 16, 32 or 64 bits) in words of the least sufficient width, or packed if
+/// all are equal. For columns whose repetitions LZ4 will find (shapes, streams), and for bits
+/// without order (doubles, foreign ids).
+template <typename T>
+void put_plain(Buffer& out, std::span<const T> values);
 
 /// Reads `count` integers into *values, whatever their encoding. The caller bounds `count`: a
 /// packed block of equal values takes 3 bytes. Returns false, and fails `in`, if malformed.

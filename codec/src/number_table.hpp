@@ -6,7 +6,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "scratch.hpp"
 
 namespace spanring::codec {
 
@@ -23,22 +24,25 @@ class NumberTable {
 public:
     static constexpr std::uint32_t kFree = 0xffffffffu;
 
-    /// For at most `entries` keys; half of the slots stay free.
-    explicit NumberTable(std::size_t entries)
-        : slots_(std::bit_ceil(entries * 2 + 2), kFree), mask_(slots_.size() - 1) {}
+    explicit NumberTable(std::size_t entries = 0) { clear(entries); }
+    /// Empties it for at most `entries` keys; half of the slots stay free.
+    void clear(std::size_t entries) {
+        slots_ = memory_.filled(std::bit_ceil(entries * 2 + 2), kFree);
+    }
 
     /// Returns the slot of the key with this hash for which `equal(number)` holds: its number, or
     /// kFree, and then the caller may store one.
     template <typename Equal>
     [[nodiscard]] std::uint32_t& slot(std::uint64_t hash, Equal&& equal) noexcept {
-        std::size_t i = hash & mask_;
-        while (slots_[i] != kFree && !equal(slots_[i])) i = (i + 1) & mask_;
+        const std::size_t mask = slots_.size() - 1;
+        std::size_t i = hash & mask;
+        while (slots_[i] != kFree && !equal(slots_[i])) i = (i + 1) & mask;
         return slots_[i];
     }
 
 private:
-    std::vector<std::uint32_t> slots_;
-    std::size_t mask_;
+    Scratch<std::uint32_t> memory_;
+    std::span<std::uint32_t> slots_;
 };
 
 }  // namespace spanring::codec

@@ -1,13 +1,16 @@
 // The columns that every row has: trace, span, parent, start, duration. Each put_ has its get_
-// beside it in row_ids.cpp or row_times.cpp. Threads: pure functions.
+// beside it in row_ids.cpp or row_times.cpp. Threads: one for each writer; the rest is pure.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "bytes.hpp"
+#include "number_table.hpp"
+#include "scratch.hpp"
 #include "spanring/codec/batch.hpp"
 
 namespace spanring::codec {
@@ -18,21 +21,93 @@ namespace spanring::codec {
 
 /// Returns the row positions ordered by shape (stable): the times of one call site are alike, so
 /// that blocks of them pack well.
-[[nodiscard]] std::vector<std::uint32_t> positions_by_shape(std::span<const std::uint64_t> shape_of,
-                                                            std::size_t shape_count);
+template <typename Number>
+[[nodiscard]] std::vector<std::uint32_t> positions_by_shape(std::span<const Number> shape_of,
+                                                            std::size_t shape_count) {
+    std::vector<std::uint32_t> next(shape_count + 1, 0);
+    for (const Number shape : shape_of) ++next[shape + 1];
+    for (std::size_t s = 1; s < next.size(); ++s) next[s] += next[s - 1];
+    std::vector<std::uint32_t> positions(shape_of.size());
+    for (std::size_t i = 0; i < shape_of.size(); ++i) {
+        positions[next[shape_of[i]]++] = static_cast<std::uint32_t>(i);
+    }
+    return positions;
+}
 
-/// Rows in the stored order, as an encoder sees them.
-struct StoredRows {
-    std::span<const Row* const> rows;
-    std::span<const std::uint32_t> trace_sizes;
-    std::vector<std::uint32_t> by_shape;  ///< positions_by_shape
+/// Which traces the rows belong to, as they will be written.
+class TraceIds {
+public:
+    void clear() noexcept;
+    /// Adds the next trace, told by its first row.
+    void add(const Row& first, std::uint64_t instance_number);
+    void put(Buffer& out, std::span<const std::uint32_t> trace_sizes) const;
+
+private:
+    std::vector<std::uint8_t> modes_;
+    std::vector<std::uint64_t> highs_;  // distinct
+    std::vector<std::uint64_t> high_numbers_;
+    std::vector<std::uint64_t> keys_;
+    std::vector<std::uint64_t> raw_;
 };
 
-void put_traces(Buffer& out, const StoredRows& in, const Batch& batch);
-void put_spans(Buffer& out, const StoredRows& in);
-void put_parents(Buffer& out, const StoredRows& in);
-void put_starts(Buffer& out, const StoredRows& in);
-void put_durations(Buffer& out, const StoredRows& in);
+/// What the rows of a shape have in common.
+struct ShapeOfRows {
+    std::uint32_t flags;
+    InstanceIndex instance;
+};
+
+/// Rows in the stored order, as an encoder sees them: a column each.
+struct StoredRows {
+    std::span<const std::uint64_t> spans;
+    std::span<const std::uint64_t> parents;
+    std::span<const std::uint64_t> starts;
+    std::span<const std::uint64_t> durations;
+    std::span<const std::uint32_t> shape_of;
+    std::span<const ShapeOfRows> shapes;
+    std::span<const std::uint32_t> trace_sizes;
+    std::vector<std::uint32_t> by_shape;  ///< positions_by_shape; empty: there is one shape
+
+    [[nodiscard]] std::size_t size() const noexcept { return spans.size(); }
+    [[nodiscard]] bool has(std::size_t i, std::uint32_t flag) const noexcept {
+        return (shapes[shape_of[i]].flags & flag) != 0;
+    }
+    /// Whether both shapes have native spans of one instance.
+    [[nodiscard]] bool alike(std::uint32_t a, std::uint32_t b) const noexcept {
+        return (shapes[a].flags & shapes[b].flags & RowFlag::kNativeSpan) != 0 &&
+               shapes[a].instance == shapes[b].instance;
+    }
+    /// Whether every row has one of these flags.
+    [[nodiscard]] bool all_have(std::uint32_t flags) const noexcept {
+        return std::ranges::all_of(
+            shapes, [flags](const ShapeOfRows& s) { return (s.flags & flags) != 0; });
+    }
+    /// Calls `f(i)` for each row, those of a shape one after the other.
+    template <typename F>
+    void for_each_by_shape(F&& f) const {
+        if (by_shape.empty()) {
+            for (std::size_t i = 0; i < size(); ++i) f(i);
+        } else {
+            for (const std::uint32_t i : by_shape) f(i);
+        }
+    }
+};
+
+/// Puts columns of one batch after the other; keeps its memory.
+class RowColumnWriter {
+public:
+    void put_spans(Buffer& out, const StoredRows& in);
+    void put_parents(Buffer& out, const StoredRows& in);
+    void put_starts(Buffer& out, const StoredRows& in);
+    void put_durations(Buffer& out, const StoredRows& in);
+
+private:
+    Scratch<std::uint16_t> streams_;
+    Scratch<std::uint32_t> codes_;
+    Scratch<std::uint64_t> words_;
+    Scratch<std::uint64_t> more_words_;
+    Scratch<std::uint8_t> marks_;
+    NumberTable table_;
+};
 
 /// Rows as a decoder fills them: flags and instance come from the shapes, then in this order.
 struct LoadedRows {

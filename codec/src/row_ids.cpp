@@ -11,40 +11,33 @@ namespace {
 using Words = std::vector<std::uint64_t>;
 
 // How a trace's id is written.
-enum TraceMode : std::uint64_t {
+enum TraceMode : std::uint8_t {
     kRootIsFirst = 0,  // native, and its first row is the span that it is named after
     kNative = 1,       // instance number from a dictionary, key as an integer
     kForeign64 = 2,    // the lower 8 bytes; the upper ones are zero
     kForeign128 = 3,
 };
 
-TraceMode mode_of(const Row& first, const Batch& batch) noexcept {
+TraceMode mode_of(const Row& first, std::uint64_t instance_number) noexcept {
     if (!has_flag(first, RowFlag::kNativeTrace)) {
         return first.trace_high == 0 ? kForeign64 : kForeign128;
     }
     const bool root_is_first = has_flag(first, RowFlag::kNativeSpan) &&
-                               first.span == first.trace_low &&
-                               first.trace_high == batch.instance(first.instance).id.number();
+                               first.span == first.trace_low && first.trace_high == instance_number;
     return root_is_first ? kRootIsFirst : kNative;
 }
 
 // What the next span of a stream is expected to be: the one after the last.
 class OrdinalPredictor {
 public:
-    explicit OrdinalPredictor(std::size_t rows) : numbers_(rows) {}
+    /// `numbers` is cleared if it is needed; there are at most as many streams as rows.
+    OrdinalPredictor(NumberTable& numbers, std::size_t rows) : numbers_(numbers), rows_(rows) {}
 
     /// Returns the last ordinal of this stream, to be updated by the caller.
     std::uint64_t& last(InstanceIndex instance, std::uint32_t stream) {
         const std::uint64_t key = std::uint64_t{instance} << 32 | stream;
-        if (!streams_.empty() && streams_[recent_].key == key) return streams_[recent_].ordinal;
-        std::uint32_t& slot =
-            numbers_.slot(mix(key), [&](std::uint32_t n) { return streams_[n].key == key; });
-        if (slot == NumberTable::kFree) {
-            slot = static_cast<std::uint32_t>(streams_.size());
-            streams_.push_back({key, 0});
-        }
-        recent_ = slot;
-        return streams_[slot].ordinal;
+        if (recent_ >= streams_.size() || streams_[recent_].key != key) recent_ = find(key);
+        return streams_[recent_].ordinal;
     }
 
 private:
@@ -52,15 +45,45 @@ private:
         std::uint64_t key;
         std::uint64_t ordinal;
     };
-    NumberTable numbers_;
+    // Up to here they are scanned.
+    static constexpr std::size_t kScannedMax = 16;
+
+    std::size_t find(std::uint64_t key) {
+        if (!indexed_) {
+            for (std::size_t n = 0; n < streams_.size(); ++n) {
+                if (streams_[n].key == key) return n;
+            }
+            if (streams_.size() == kScannedMax) index();
+        }
+        const auto number = static_cast<std::uint32_t>(streams_.size());
+        if (indexed_) {
+            std::uint32_t& slot = slot_of(key);
+            if (slot != NumberTable::kFree) return slot;
+            slot = number;
+        }
+        streams_.push_back({key, 0});
+        return number;
+    }
+    void index() {
+        numbers_.clear(rows_);
+        for (std::uint32_t n = 0; n < streams_.size(); ++n) slot_of(streams_[n].key) = n;
+        indexed_ = true;
+    }
+    std::uint32_t& slot_of(std::uint64_t key) {
+        return numbers_.slot(mix(key), [&](std::uint32_t n) { return streams_[n].key == key; });
+    }
+
+    NumberTable& numbers_;
+    std::size_t rows_;
     std::vector<Stream> streams_;
     std::size_t recent_{0};
+    bool indexed_{false};
 };
 
 // Codes of the parent column: 0 a root, 1 explicit, then the distance to the parent's row within
 // the trace: 2d when it stands d rows before, 2d + 1 when it stands d rows after.
-constexpr std::uint64_t kRootCode = 0;
-constexpr std::uint64_t kExplicitCode = 1;
+constexpr std::uint32_t kRootCode = 0;
+constexpr std::uint32_t kExplicitCode = 1;
 
 // Finds the row of a trace that holds a span.
 class ParentFinder {
@@ -69,17 +92,15 @@ public:
     // Up to here a scan of adjacent words beats hashing.
     static constexpr std::size_t kScannedMax = 48;
 
-    explicit ParentFinder(std::span<const Row* const> rows) {
-        spans_.reserve(rows.size());
-        for (const Row* row : rows) spans_.push_back(row->span);
-    }
+    ParentFinder(std::span<const std::uint64_t> spans, NumberTable& table)
+        : spans_(spans), table_(table) {}
 
     void enter(std::size_t begin, std::size_t end) {
         begin_ = begin;
         end_ = end;
         last_parent_ = 0;
         if (end - begin <= kScannedMax) return;
-        table_ = NumberTable(end - begin);
+        table_.clear(end - begin);
         for (std::size_t i = begin; i < end; ++i) {
             std::uint32_t& slot = slot_of(spans_[i]);
             if (slot == NumberTable::kFree) slot = static_cast<std::uint32_t>(i);
@@ -113,16 +134,17 @@ private:
         return slot == NumberTable::kFree || slot == child ? kNone : slot;
     }
 
-    std::vector<std::uint64_t> spans_;
-    NumberTable table_{0};
+    std::span<const std::uint64_t> spans_;
+    NumberTable& table_;
     std::size_t begin_{0};
     std::size_t end_{0};
     std::uint64_t last_parent_{0};
     std::size_t found_{kNone};
 };
 
-std::uint64_t parent_code(std::size_t child, std::size_t parent) noexcept {
-    return parent < child ? 2 * (child - parent) : 2 * (parent - child) + 1;
+std::uint32_t parent_code(std::size_t child, std::size_t parent) noexcept {
+    return static_cast<std::uint32_t>(parent < child ? 2 * (child - parent)
+                                                     : 2 * (parent - child) + 1);
 }
 
 bool get_raw_words(ByteReader& in, std::size_t count, Words* words) {
@@ -132,87 +154,112 @@ bool get_raw_words(ByteReader& in, std::size_t count, Words* words) {
     return in.ok();
 }
 
-void put_raw_words(Buffer& out, const Words& words) {
-    put_bytes(out, std::as_bytes(std::span(words)));
+void put_raw_words(Buffer& out, std::span<const std::uint64_t> words) {
+    put_bytes(out, std::as_bytes(words));
 }
 
 }  // namespace
 
-void put_traces(Buffer& out, const StoredRows& in, const Batch& batch) {
-    Words modes, highs, high_numbers, keys, raw;
-    std::size_t begin = 0;
-    for (const std::uint32_t size : in.trace_sizes) {
-        const Row& first = *in.rows[begin];
-        begin += size;
-        modes.push_back(mode_of(first, batch));
-        switch (modes.back()) {
-            case kNative: {
-                const auto known = std::find(highs.begin(), highs.end(), first.trace_high);
-                high_numbers.push_back(static_cast<std::uint64_t>(known - highs.begin()));
-                if (known == highs.end()) highs.push_back(first.trace_high);
-                keys.push_back(first.trace_low);
-                break;
-            }
-            case kForeign128: raw.push_back(first.trace_high); [[fallthrough]];
-            case kForeign64: raw.push_back(first.trace_low); break;
-            default: break;
-        }
-    }
-    put_varint(out, in.trace_sizes.size());
-    put_integers(out, Words(in.trace_sizes.begin(), in.trace_sizes.end()));
-    put_plain(out, modes);
-    put_varint(out, highs.size());
-    put_raw_words(out, highs);
-    put_integers(out, high_numbers);
-    put_integers(out, keys);
-    put_raw_words(out, raw);
+void TraceIds::clear() noexcept {
+    modes_.clear();
+    highs_.clear();
+    high_numbers_.clear();
+    keys_.clear();
+    raw_.clear();
 }
 
-void put_spans(Buffer& out, const StoredRows& in) {
-    Words streams, ordinals, raw;
-    OrdinalPredictor predictor(in.rows.size());
-    for (const Row* row : in.rows) {
-        if (!has_flag(*row, RowFlag::kNativeSpan)) {
-            raw.push_back(row->span);
+void TraceIds::add(const Row& first, std::uint64_t instance_number) {
+    const TraceMode mode = mode_of(first, instance_number);
+    modes_.push_back(mode);
+    switch (mode) {
+        case kRootIsFirst: return;
+        case kNative: {
+            const auto known = std::find(highs_.begin(), highs_.end(), first.trace_high);
+            high_numbers_.push_back(static_cast<std::uint64_t>(known - highs_.begin()));
+            if (known == highs_.end()) highs_.push_back(first.trace_high);
+            keys_.push_back(first.trace_low);
+            return;
+        }
+        case kForeign128: raw_.push_back(first.trace_high); [[fallthrough]];
+        case kForeign64: raw_.push_back(first.trace_low); return;
+    }
+}
+
+void TraceIds::put(Buffer& out, std::span<const std::uint32_t> trace_sizes) const {
+    put_varint(out, trace_sizes.size());
+    put_integers(out, Words(trace_sizes.begin(), trace_sizes.end()));
+    put_plain(out, std::span(modes_));
+    put_varint(out, highs_.size());
+    put_raw_words(out, highs_);
+    put_integers(out, high_numbers_);
+    put_integers(out, keys_);
+    put_raw_words(out, raw_);
+}
+
+void RowColumnWriter::put_spans(Buffer& out, const StoredRows& in) {
+    const auto streams = streams_.take(in.size());
+    const auto ordinals = words_.take(in.size());
+    const bool all_native = in.all_have(RowFlag::kNativeSpan);
+    std::size_t native = 0;
+    Words raw;
+    OrdinalPredictor predictor(table_, in.size());
+    for (std::size_t i = 0; i < in.size();) {
+        if (!all_native && !in.has(i, RowFlag::kNativeSpan)) {
+            raw.push_back(in.spans[i++]);
             continue;
         }
-        const SpanKey key{row->span};
-        std::uint64_t& last = predictor.last(row->instance, key.stream());
-        streams.push_back(key.stream());
-        ordinals.push_back(zigzag(key.ordinal() - last - 1));
-        last = key.ordinal();
+        // Spans of a stream tend to stand one after the other.
+        const std::uint32_t shape = in.shape_of[i];
+        const std::uint64_t stream = in.spans[i] >> SpanKey::kOrdinalBits;
+        std::uint64_t& stored_last =
+            predictor.last(in.shapes[shape].instance, static_cast<std::uint32_t>(stream));
+        std::uint64_t last = stored_last;
+        do {
+            const std::uint64_t ordinal = in.spans[i] & SpanKey::kOrdinalMask;
+            streams[native] = static_cast<std::uint16_t>(stream);
+            ordinals[native++] = zigzag(ordinal - last - 1);
+            last = ordinal;
+            ++i;
+        } while (i < in.size() && in.spans[i] >> SpanKey::kOrdinalBits == stream &&
+                 (in.shape_of[i] == shape || in.alike(in.shape_of[i], shape)));
+        stored_last = last;
     }
-    put_plain(out, streams);
-    put_integers(out, ordinals);
+    put_plain(out, std::span<const std::uint16_t>(streams.first(native)));
+    put_packed(out, ordinals.first(native));
     put_raw_words(out, raw);
 }
 
-void put_parents(Buffer& out, const StoredRows& in) {
-    Words codes(in.rows.size()), native, raw;
-    ParentFinder finder(in.rows);
+void RowColumnWriter::put_parents(Buffer& out, const StoredRows& in) {
+    const auto codes = codes_.take(in.size());
+    Words native, raw;
+    ParentFinder finder(in.spans, table_);
     std::size_t i = 0;
     for (const std::uint32_t size : in.trace_sizes) {
-        finder.enter(i, i + size);
+        if (size == 1 && in.parents[i] == 0) {
+            codes[i++] = kRootCode;
+            continue;
+        }
+        if (size > 1) finder.enter(i, i + size);
         for (const std::size_t end = i + size; i < end; ++i) {
-            const Row& row = *in.rows[i];
-            if (row.parent == 0) {
+            const std::uint64_t parent = in.parents[i];
+            if (parent == 0) {
                 codes[i] = kRootCode;
                 continue;
             }
-            const std::size_t parent = finder.find(i, row.parent);
-            if (parent != ParentFinder::kNone) {
-                codes[i] = parent_code(i, parent);
+            const std::size_t row = size > 1 ? finder.find(i, parent) : ParentFinder::kNone;
+            if (row != ParentFinder::kNone) {
+                codes[i] = parent_code(i, row);
                 continue;
             }
             codes[i] = kExplicitCode;
-            if (has_flag(row, RowFlag::kNativeParent)) {
-                native.push_back(zigzag(row.span - row.parent));
+            if (in.has(i, RowFlag::kNativeParent)) {
+                native.push_back(zigzag(in.spans[i] - parent));
             } else {
-                raw.push_back(row.parent);
+                raw.push_back(parent);
             }
         }
     }
-    put_plain(out, codes);
+    put_plain(out, std::span<const std::uint32_t>(codes));
     put_integers(out, native);
     put_raw_words(out, raw);
 }
@@ -239,7 +286,8 @@ bool get_spans(ByteReader& in, LoadedRows* out) {
         !get_raw_words(in, out->rows.size() - native_count, &raw)) {
         return false;
     }
-    OrdinalPredictor predictor(out->rows.size());
+    NumberTable table;
+    OrdinalPredictor predictor(table, out->rows.size());
     std::size_t native_at = 0;
     std::size_t raw_at = 0;
     for (Row& row : out->rows) {

@@ -1,150 +1,183 @@
 #include "row_order.hpp"
 
 #include <algorithm>
-#include <limits>
-
-#include "number_table.hpp"
+#include <bit>
+#include <utility>
 
 namespace spanring::codec {
 namespace {
 
-// What sorting needs, beside each other in memory.
-struct Entry {
-    std::int64_t start;
-    std::uint32_t row;
-    std::uint32_t trace;
-};
+using Entry = RowSorter::Entry;
 
-bool earlier(const Entry& a, const Entry& b) noexcept {
-    return a.start != b.start ? a.start < b.start : a.row < b.row;
-}
-
-struct Trace {
-    std::uint64_t high, low;
-    std::uint32_t row_count;
-    std::uint32_t begin;  // of its entries
-};
+constexpr std::uint32_t kSingle = NumberTable::kFree;
 
 // Rows without a start come first, so that the others stand without a gap.
-std::int64_t sort_key(const Row& row) noexcept {
-    return (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns
-                                                 : std::numeric_limits<std::int64_t>::min();
+std::uint64_t sort_key(const Row& row) noexcept {
+    constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+    return (row.flags & RowFlag::kHasStart) != 0 ? static_cast<std::uint64_t>(row.start_ns) ^ kSign
+                                                 : 0;
 }
 
-// Numbers the traces as they come; *trace_of: the number of each row's.
-std::vector<Trace> find_traces(std::span<const Row> rows, std::vector<std::uint32_t>* trace_of) {
-    std::vector<Trace> traces;
-    traces.reserve(rows.size());
-    NumberTable numbers(rows.size());
-    std::uint32_t recent = 0;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const Row& row = rows[i];
-        // Spans of one trace tend to end one after the other.
-        if (i == 0 || traces[recent].low != row.trace_low ||
-            traces[recent].high != row.trace_high) {
-            std::uint32_t& slot =
-                numbers.slot(mix(row.trace_low, row.trace_high), [&](std::uint32_t t) {
-                    return traces[t].low == row.trace_low && traces[t].high == row.trace_high;
-                });
-            if (slot == NumberTable::kFree) {
-                slot = static_cast<std::uint32_t>(traces.size());
-                traces.push_back({row.trace_high, row.trace_low, 0, 0});
-            }
-            recent = slot;
-        }
-        ++traces[recent].row_count;
-        (*trace_of)[i] = recent;
-    }
-    return traces;
+Entry entry_of(const Row& row, std::size_t index, std::uint32_t trace) noexcept {
+    return static_cast<Entry>(sort_key(row)) << 64 | static_cast<Entry>(index) << 32 | trace;
+}
+std::uint32_t row_of(Entry entry) noexcept {
+    return static_cast<std::uint32_t>(static_cast<std::uint64_t>(entry) >> 32);
+}
+std::uint32_t rider_of(Entry entry) noexcept {
+    return static_cast<std::uint32_t>(entry);
 }
 
-// Sorts what consists of few runs that are in order already, as the rows of some threads, each in
-// its own order: runs are merged two by two.
-class RunSorter {
-public:
-    void sort(std::span<Entry> entries) {
-        find_runs(entries);
-        while (ends_.size() > 1) {
-            merged_.resize(entries.size());
-            merge_pairs(entries);
-            std::copy(merged_.begin(), merged_.end(), entries.begin());
-        }
-    }
-
-private:
-    void find_runs(std::span<const Entry> entries) {
-        ends_.clear();
-        for (std::size_t i = 1; i < entries.size(); ++i) {
-            if (!earlier(entries[i - 1], entries[i])) ends_.push_back(i);
-        }
-        ends_.push_back(entries.size());
-    }
-    void merge_pairs(std::span<const Entry> entries) {
-        const auto at = [&](std::size_t i) {
-            return entries.begin() + static_cast<std::ptrdiff_t>(i);
-        };
-        std::size_t begin = 0;
-        std::size_t pairs = 0;
-        for (std::size_t run = 0; run < ends_.size(); run += 2) {
-            const std::size_t middle = ends_[run];
-            const std::size_t end = run + 1 < ends_.size() ? ends_[run + 1] : middle;
-            std::merge(at(begin), at(middle), at(middle), at(end),
-                       merged_.begin() + static_cast<std::ptrdiff_t>(begin), earlier);
-            ends_[pairs++] = begin = end;
-        }
-        ends_.resize(pairs);
-    }
-
-    std::vector<std::size_t> ends_;
-    std::vector<Entry> merged_;
-};
-
-// Entries grouped by trace, sorted within.
-std::vector<Entry> group_entries(std::span<const Row> rows, std::span<const std::uint32_t> trace_of,
-                                 std::span<Trace> traces, RunSorter& sorter) {
-    std::vector<std::uint32_t> next(traces.size());
-    std::uint32_t begin = 0;
-    for (std::size_t t = 0; t < traces.size(); ++t) {
-        traces[t].begin = next[t] = begin;
-        begin += traces[t].row_count;
-    }
-    std::vector<Entry> entries(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::uint32_t trace = trace_of[i];
-        entries[next[trace]++] = {sort_key(rows[i]), static_cast<std::uint32_t>(i), trace};
-    }
-    for (const Trace& trace : traces) {
-        if (trace.row_count > 1) {
-            sorter.sort(std::span(entries).subspan(trace.begin, trace.row_count));
-        }
-    }
-    return entries;
+// The first span of a trace that was minted here: the trace is named after it.
+bool names_its_trace(const Row& row) noexcept {
+    constexpr std::uint32_t kNative = RowFlag::kNativeTrace | RowFlag::kNativeSpan;
+    return (row.flags & kNative) == kNative && row.span == row.trace_low;
 }
 
 }  // namespace
 
-RowOrder order_rows(std::span<const Row> rows) {
-    std::vector<std::uint32_t> trace_of(rows.size());
-    std::vector<Trace> traces = find_traces(rows, &trace_of);
-    RunSorter sorter;
-    const std::vector<Entry> entries = group_entries(rows, trace_of, traces, sorter);
+// A place in a table of 2^(64 - shift) for the trace that begins with this span. Neighbouring
+// ordinals take neighbouring places; streams lie apart by the golden ratio (Knuth, TAOCP 3, 6.4).
+std::size_t place_of(std::uint64_t span, unsigned shift) noexcept {
+    const std::uint64_t apart = (span >> SpanKey::kOrdinalBits) * 0x9e3779b97f4a7c15ull;
+    return (span + (apart >> shift)) & (~std::uint64_t{0} >> shift);
+}
 
-    std::vector<Entry> firsts;
-    firsts.reserve(traces.size());
-    for (const Trace& trace : traces) firsts.push_back(entries[trace.begin]);
-    sorter.sort(firsts);
+// A table of bytes says which traces have one row only, without looking each one up: 0 nobody, 1
+// one span after which the trace is named, 2 anything else. Those that share a place are looked up.
+void RowSorter::note_traces(std::span<const Row> rows) {
+    seen_of_ = seen_.filled(std::bit_ceil(rows.size() * 4), 0);
+    shift_ = 64 - static_cast<unsigned>(std::countr_zero(seen_of_.size()));
+    std::uint64_t last = 0;
+    all_single_ = ascending_ = true;
+    for (const Row& row : rows) {
+        std::uint8_t& seen = seen_of_[place_of(row.trace_low, shift_)];
+        const bool single = names_its_trace(row) && seen == 0;
+        seen = single ? 1 : 2;
+        all_single_ = all_single_ && single;
+        const std::uint64_t key = sort_key(row);
+        ascending_ = ascending_ && key >= last;
+        last = key;
+    }
+}
 
-    RowOrder order;
-    order.rows.reserve(rows.size());
-    order.trace_sizes.reserve(traces.size());
-    for (const Entry& first : firsts) {
-        const Trace& trace = traces[first.trace];
-        order.trace_sizes.push_back(trace.row_count);
-        for (std::uint32_t i = 0; i < trace.row_count; ++i) {
-            order.rows.push_back(entries[trace.begin + i].row);
+std::uint32_t RowSorter::trace_of(const Row& row) {
+    std::uint32_t& slot = numbers_.slot(mix(row.trace_low, row.trace_high), [&](std::uint32_t t) {
+        return traces_[t].low == row.trace_low && traces_[t].high == row.trace_high;
+    });
+    if (slot == NumberTable::kFree) {
+        slot = static_cast<std::uint32_t>(traces_.size());
+        traces_.push_back({row.trace_high, row.trace_low, 0, 0});
+    }
+    return slot;
+}
+
+// Finds the traces and puts the rows of each in order.
+void RowSorter::group(std::span<const Row> rows) {
+    const auto trace_numbers = numbers_of_rows_.take(rows.size());
+    std::uint32_t recent = kSingle;
+    std::uint32_t in_traces = 0;
+    traces_.clear();
+    firsts_.clear();
+    numbers_.clear(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const Row& row = rows[i];
+        trace_numbers[i] = kSingle;
+        if (seen_of_[place_of(row.trace_low, shift_)] == 1) {
+            firsts_.push_back(entry_of(row, i, kSingle));
+            continue;
+        }
+        // Spans of one trace tend to end one after the other.
+        if (recent == kSingle || traces_[recent].low != row.trace_low ||
+            traces_[recent].high != row.trace_high) {
+            recent = trace_of(row);
+        }
+        ++traces_[recent].row_count;
+        ++in_traces;
+        trace_numbers[i] = recent;
+    }
+    std::uint32_t begin = 0;
+    for (Trace& trace : traces_) {
+        trace.begin = begin;
+        begin += std::exchange(trace.row_count, 0);
+    }
+    members_ = member_memory_.take(in_traces);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (trace_numbers[i] == kSingle) continue;
+        Trace& trace = traces_[trace_numbers[i]];
+        members_[trace.begin + trace.row_count++] = entry_of(rows[i], i, trace_numbers[i]);
+    }
+    for (const Trace& trace : traces_) {
+        sort_entries(members_.subspan(trace.begin, trace.row_count));
+        firsts_.push_back(members_[trace.begin]);
+    }
+}
+
+// Rows of some threads, each nearly in order: short stretches are sorted by insertion, then merged
+// two by two, which is nothing for those that follow each other.
+void RowSorter::sort_entries(std::span<Entry> entries) {
+    constexpr std::size_t kStretch = 16;
+    for (std::size_t begin = 0; begin < entries.size(); begin += kStretch) {
+        const std::size_t end = std::min(begin + kStretch, entries.size());
+        for (std::size_t i = begin + 1; i < end; ++i) {
+            const Entry entry = entries[i];
+            std::size_t to = i;
+            for (; to > begin && entry < entries[to - 1]; --to) entries[to] = entries[to - 1];
+            entries[to] = entry;
         }
     }
-    return order;
+    for (std::size_t length = kStretch; length < entries.size(); length *= 2) {
+        for (std::size_t begin = 0; begin + length < entries.size(); begin += 2 * length) {
+            const std::size_t middle = begin + length;
+            const std::size_t end = std::min(middle + length, entries.size());
+            if (entries[middle - 1] < entries[middle]) continue;
+            merge(entries, begin, middle, end);
+        }
+    }
+}
+
+// The first half is copied out, so that what is written never overtakes what is read of the second.
+void RowSorter::merge(std::span<Entry> entries, std::size_t begin, std::size_t middle,
+                      std::size_t end) {
+    const auto first_half = entries.subspan(begin, middle - begin);
+    merged_.assign(first_half.begin(), first_half.end());
+    std::size_t to = begin;
+    std::size_t second = middle;
+    for (const Entry entry : merged_) {
+        while (second < end && entries[second] < entry) entries[to++] = entries[second++];
+        entries[to++] = entry;
+    }
+}
+
+RowSorter::Order RowSorter::in_order(std::size_t row_count) {
+    const auto rows = rows_.take(row_count);
+    for (std::size_t i = 0; i < row_count; ++i) rows[i] = static_cast<std::uint32_t>(i);
+    return {rows, sizes_.filled(row_count, 1)};
+}
+
+RowSorter::Order RowSorter::sort(std::span<const Row> rows) {
+    if (rows.empty()) return {};
+    note_traces(rows);
+    if (all_single_ && ascending_) return in_order(rows.size());
+    group(rows);
+    sort_entries(firsts_);
+    const auto order = rows_.take(rows.size());
+    const auto sizes = sizes_.take(firsts_.size());
+    std::size_t row = 0;
+    std::size_t group = 0;
+    for (const Entry first : firsts_) {
+        if (rider_of(first) == kSingle) {
+            order[row++] = row_of(first);
+            sizes[group++] = 1;
+            continue;
+        }
+        const Trace& trace = traces_[rider_of(first)];
+        for (std::uint32_t i = 0; i < trace.row_count; ++i) {
+            order[row++] = row_of(members_[trace.begin + i]);
+        }
+        sizes[group++] = trace.row_count;
+    }
+    return {order, sizes};
 }
 
 }  // namespace spanring::codec

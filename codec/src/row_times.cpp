@@ -34,47 +34,48 @@ void for_each_start(const Rows& trace_sizes, Started&& started, First&& first, O
 
 }  // namespace
 
-std::vector<std::uint32_t> positions_by_shape(std::span<const std::uint64_t> shape_of,
-                                              std::size_t shape_count) {
-    std::vector<std::uint32_t> next(shape_count + 1, 0);
-    for (const std::uint64_t shape : shape_of) ++next[shape + 1];
-    for (std::size_t s = 1; s < next.size(); ++s) next[s] += next[s - 1];
-    std::vector<std::uint32_t> positions(shape_of.size());
-    for (std::size_t i = 0; i < shape_of.size(); ++i) {
-        positions[next[shape_of[i]]++] = static_cast<std::uint32_t>(i);
+// A trace's first start stands among its like, ascending; the others as the distance from the one
+// before.
+void RowColumnWriter::put_starts(Buffer& out, const StoredRows& in) {
+    const bool all_start = in.all_have(RowFlag::kHasStart);
+    if (all_start && in.trace_sizes.size() == in.size()) {
+        put_deltas(out, in.starts);
+        return put_packed(out, {});
     }
-    return positions;
-}
-
-void put_starts(Buffer& out, const StoredRows& in) {
-    Words firsts, deltas(in.rows.size());
-    std::vector<bool> is_delta(in.rows.size());
-    const auto start = [&](std::size_t i) {
-        return static_cast<std::uint64_t>(in.rows[i]->start_ns);
-    };
+    const auto firsts = words_.take(in.trace_sizes.size());
+    const auto deltas = more_words_.take(in.size());
+    const auto is_delta = marks_.filled(in.size(), 0);
+    std::size_t first_count = 0;
+    std::size_t delta_count = 0;
     for_each_start(
-        in.trace_sizes, [&](std::size_t i) { return has_flag(*in.rows[i], RowFlag::kHasStart); },
-        [&](std::size_t i) { firsts.push_back(start(i)); },
+        in.trace_sizes, [&](std::size_t i) { return all_start || in.has(i, RowFlag::kHasStart); },
+        [&](std::size_t i) { firsts[first_count++] = in.starts[i]; },
         [&](std::size_t i, std::size_t before) {
-            is_delta[i] = true;
-            deltas[i] = start(i) - start(before);
+            is_delta[i] = 1;
+            deltas[i] = in.starts[i] - in.starts[before];
+            ++delta_count;
         });
-    Words by_shape;
-    for (const std::uint32_t i : in.by_shape) {
-        if (is_delta[i]) by_shape.push_back(deltas[i]);
+    put_deltas(out, firsts.first(first_count));
+    const auto by_shape = words_.take(delta_count + 1);
+    std::size_t at = 0;
+    if (delta_count != 0) {
+        in.for_each_by_shape([&](std::size_t i) {
+            by_shape[at] = deltas[i];
+            at += is_delta[i];
+        });
     }
-    put_integers(out, firsts);
-    put_packed(out, by_shape);
+    put_packed(out, by_shape.first(at));
 }
 
-void put_durations(Buffer& out, const StoredRows& in) {
-    Words by_shape;
-    for (const std::uint32_t i : in.by_shape) {
-        const Row& row = *in.rows[i];
-        if (!has_flag(row, kInDurations)) continue;
-        by_shape.push_back(static_cast<std::uint64_t>(row.duration_ns));
-    }
-    put_packed(out, by_shape);
+void RowColumnWriter::put_durations(Buffer& out, const StoredRows& in) {
+    const bool all = in.all_have(kInDurations);
+    if (all && in.by_shape.empty()) return put_packed(out, in.durations);
+    const auto by_shape = words_.take(in.size());
+    std::size_t at = 0;
+    in.for_each_by_shape([&](std::size_t i) {
+        if (all || in.has(i, kInDurations)) by_shape[at++] = in.durations[i];
+    });
+    put_packed(out, by_shape.first(at));
 }
 
 bool get_starts(ByteReader& in, LoadedRows* out) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,9 +32,23 @@ enum class SectionId : std::uint32_t {
 /// How a section is stored: as version 2 of the table says it.
 enum class SectionCodec : std::uint8_t { kRaw = 0, kLz4 = 1, kZstd = 2 };
 
+/// LZ4's table of what it has seen, made once instead of for each section.
+class Lz4State {
+public:
+    Lz4State();
+    [[nodiscard]] void* get() noexcept { return stream_.get(); }
+
+private:
+    struct Free {
+        void operator()(void* stream) const noexcept;
+    };
+    std::unique_ptr<void, Free> stream_;
+};
+
 class SectionWriter {
 public:
-    explicit SectionWriter(const EncodeOptions& options = {}) : options_(options) {}
+    /// `lz4` must outlive it.
+    SectionWriter(const EncodeOptions& options, Lz4State& lz4) : options_(options), lz4_(lz4) {}
     /// Takes over the content of section `id`. Ids must ascend. Empty sections are left out.
     void add(SectionId id, const Buffer& content);
     /// What a reader will have decompressed: must not exceed kBatchBytesMax.
@@ -51,6 +66,7 @@ private:
     [[nodiscard]] Buffer table(bool with_codecs) const;
 
     EncodeOptions options_;
+    Lz4State& lz4_;
     std::vector<Entry> entries_;
     Buffer bodies_;
     Buffer scratch_;

@@ -102,7 +102,35 @@ Result<std::uint32_t> ShapeWriter::add_new(const ShapeFields& fields) {
     return static_cast<std::uint32_t>(list_.shapes.size() - 1);
 }
 
-Result<void> ShapeWriter::find(const Row& row, std::uint64_t* number) {
+// Takes the row's details into the columns if they are, head for head, those of the shape.
+bool ShapeWriter::add_details(const Row& row, const Shape& shape) {
+    if (row.details_offset > batch_.details.size() ||
+        row.details_bytes > batch_.details.size() - row.details_offset) {
+        return false;
+    }
+    details_.clear();
+    DetailReader reader(std::span(batch_.details).subspan(row.details_offset, row.details_bytes));
+    const auto heads = list_.heads_of(shape);
+    for (Detail detail; reader.next(&detail);) {
+        if (details_.size() == heads.size() || head_of(detail) != heads[details_.size()]) {
+            return false;
+        }
+        details_.push_back(detail);
+    }
+    if (!reader.ok() || details_.size() != heads.size()) return false;
+    put_details(row, shape);
+    return true;
+}
+
+void ShapeWriter::put_details(const Row& row, const Shape& shape) {
+    const auto columns = list_.columns_of(shape);
+    const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
+    for (std::size_t i = 0; i < details_.size(); ++i) {
+        columns_[columns[i]].add(details_[i], start_ns);
+    }
+}
+
+Result<void> ShapeWriter::find(const Row& row, std::uint32_t* number) {
     if (row.details_bytes != 0) {
         auto split = split_details(row);
         if (!split) return split;
@@ -124,12 +152,7 @@ Result<void> ShapeWriter::find(const Row& row, std::uint64_t* number) {
         recent = slot;
     }
     *number = recent;
-    if (details_.empty()) return {};
-    const auto columns = list_.columns_of(list_.shapes[recent]);
-    const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
-    for (std::size_t i = 0; i < details_.size(); ++i) {
-        columns_[columns[i]].add(details_[i], start_ns);
-    }
+    put_details(row, list_.shapes[recent]);
     return {};
 }
 

@@ -34,6 +34,16 @@ struct ShapeFields {
 // Compared as bytes: there must be no padding.
 static_assert(std::has_unique_object_representations_v<ShapeFields> && sizeof(ShapeFields) == 24);
 
+// They stand in a row as they stand here, so that one comparison does for all.
+static_assert(offsetof(Row, name) == offsetof(Row, flags) + offsetof(ShapeFields, name));
+static_assert(offsetof(Row, resource) == offsetof(Row, flags) + offsetof(ShapeFields, resource));
+static_assert(offsetof(Row, scope) == offsetof(Row, flags) + offsetof(ShapeFields, scope));
+static_assert(offsetof(Row, instance) == offsetof(Row, flags) + offsetof(ShapeFields, instance));
+static_assert(offsetof(Row, kind) == offsetof(Row, flags) + offsetof(ShapeFields, kind));
+static_assert(offsetof(Row, status) == offsetof(Row, flags) + offsetof(ShapeFields, status));
+static_assert(offsetof(Row, trace_flags) ==
+              offsetof(Row, flags) + offsetof(ShapeFields, trace_flags));
+
 [[nodiscard]] inline ShapeFields fields_of(const Row& row) noexcept {
     return {.flags = row.flags,
             .name = row.name,
@@ -43,6 +53,9 @@ static_assert(std::has_unique_object_representations_v<ShapeFields> && sizeof(Sh
             .kind = row.kind,
             .status = row.status,
             .trace_flags = row.trace_flags};
+}
+[[nodiscard]] inline bool has_fields(const Row& row, const ShapeFields& fields) noexcept {
+    return std::memcmp(&row.flags, &fields, sizeof fields) == 0;
 }
 
 struct Shape {
@@ -75,13 +88,13 @@ public:
     explicit ShapeWriter(const Batch& batch);
     /// *number: the number of the row's shape. Errors: kInvalidArgument: a number, flag or detail
     /// of the row that a reader would refuse.
-    [[nodiscard]] Result<void> add(const Row& row, std::uint64_t* number) {
+    [[nodiscard]] Result<void> add(const Row& row, std::uint32_t* number) {
         // Spans of one name mostly come from one call site.
-        if (row.details_bytes == 0 && row.name < recent_.size()) {
-            const std::uint32_t recent = recent_[row.name];
-            if (recent != NumberTable::kFree && list_.shapes[recent].head_count == 0 &&
-                list_.shapes[recent].fields == fields_of(row)) {
-                *number = recent;
+        if (row.name < recent_.size() && recent_[row.name] != NumberTable::kFree) {
+            const Shape& recent = list_.shapes[recent_[row.name]];
+            if (has_fields(row, recent.fields) &&
+                (row.details_bytes == 0 ? recent.head_count == 0 : add_details(row, recent))) {
+                *number = recent_[row.name];
                 return {};
             }
         }
@@ -92,7 +105,9 @@ public:
     [[nodiscard]] const std::vector<ColumnWriter>& columns() const noexcept { return columns_; }
 
 private:
-    [[nodiscard]] Result<void> find(const Row& row, std::uint64_t* number);
+    [[nodiscard]] Result<void> find(const Row& row, std::uint32_t* number);
+    [[nodiscard]] bool add_details(const Row& row, const Shape& shape);
+    void put_details(const Row& row, const Shape& shape);
     [[nodiscard]] Result<std::uint32_t> add_new(const ShapeFields& fields);
     [[nodiscard]] Result<void> split_details(const Row& row);
     [[nodiscard]] Result<void> check(const ShapeFields& fields) const;

@@ -69,7 +69,7 @@ Result<void> Assembler::Impl::feed(const PageBytes& bytes, RowSink& sink) {
         malformed("a page goes on that never began");
         return corrupt();
     }
-    page.piece = clock_.piece_at(page.stream.base_ticks);
+    set_base(page, page.stream.base_ticks);
     Record r;
     while ((at = plain(page, at, end_at)) != end_at) {
         if (!read_record(at, end_at, &r)) {
@@ -80,6 +80,12 @@ Result<void> Assembler::Impl::feed(const PageBytes& bytes, RowSink& sink) {
         if (!record(page, r)) return corrupt();
     }
     return keep_to_limits(sink) ? Result<void>{} : corrupt();
+}
+
+void Assembler::Impl::set_base(Page& page, std::uint64_t ticks) const noexcept {
+    page.stream.base_ticks = ticks;
+    page.piece = clock_.piece_at(ticks);
+    page.near = clock_.near(ticks);
 }
 
 bool Assembler::Impl::record(Page& page, const Record& r) {
@@ -104,10 +110,7 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
         case SPANRING_REC_END_SHARED: return end(page, r, true);
         case SPANRING_REC_EVENT: return event(page, r);
         case SPANRING_REC_BEGIN_ASYNC: return begin(page, r, true);
-        case SPANRING_REC_TIME_BASE:
-            s.base_ticks = r.word(0);
-            page.piece = clock_.piece_at(s.base_ticks);
-            return true;
+        case SPANRING_REC_TIME_BASE: set_base(page, r.word(0)); return true;
         case SPANRING_REC_FOR:
             s.for_key = SpanKey{r.word(0)};
             s.for_ordered = r.id == SPANRING_FOR_ORDERED;
@@ -149,7 +152,7 @@ void Assembler::Impl::make_child(Open& open, const Open* top, SpanKey key) {
             open.flags = top->flags & Open::kParentNative;
         }
     }
-    if (open.trace.row_flags == 0 && open.trace.high == 0 && open.trace.low == 0) {
+    if (begins_trace(open.trace)) {
         open.trace.high = instance_.id.number();
         open.trace.low = key.value;
         open.trace.row_flags = RowFlag::kNativeTrace;

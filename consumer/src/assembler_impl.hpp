@@ -78,6 +78,7 @@ private:
     bool begin_inline_name(Stream& stream, Open& open);
     [[nodiscard]] std::int64_t mono_at(Page& page, std::uint32_t delta) const noexcept;
     void make_child(Open& open, const Open* top, SpanKey key);
+    void set_base(Page& page, std::uint64_t ticks) const noexcept;
     [[nodiscard]] Open child_of(const Stream& stream, SpanKey key);
     Open context_of(const Stream& stream, const Record& r);
     bool malformed(const char* why) noexcept {
@@ -87,6 +88,7 @@ private:
 
     // assembler_plain.cpp
     const std::byte* plain(Page& page, const std::byte* at, const std::byte* end_at);
+    const std::byte* leaves(Page& page, const std::byte* at, const std::byte* end_at);
     bool plain_begin(Page& page, std::uint64_t head);
     bool plain_end(Page& page, std::uint64_t head);
     std::size_t plain_detail(Page& page, std::uint64_t head, const std::byte* at,
@@ -216,9 +218,11 @@ struct Assembler::Impl::Page {
     std::uint32_t number;
     RowSink& sink;
     TickClock::Piece piece{};
+    TickClock::Near near{};  ///< of the stream's base
 };
 
 inline std::int64_t Assembler::Impl::mono_at(Page& page, std::uint32_t delta) const noexcept {
+    if (delta < page.near.end) return page.near.mono_at(delta);
     const std::uint64_t ticks = page.stream.base_ticks + delta;
     if (!page.piece.holds(ticks)) page.piece = clock_.piece_at(ticks);
     return page.piece.mono_at(ticks);

@@ -17,6 +17,15 @@ std::uint64_t head_at(const std::byte* at) noexcept {
     return head;
 }
 
+/// What `make` returns is constructed where emplace_back puts it, instead of being copied there.
+template <typename Make>
+struct InPlace {
+    Make make;
+    operator codec::Row() const { return make(); }  // implicit: that is its use
+};
+template <typename Make>
+InPlace(Make) -> InPlace<Make>;
+
 /// Bytes of an attribute that is copied as it stands; 0: another record.
 std::size_t plain_attribute_bytes(std::uint64_t head) noexcept {
     switch (head & 0xff) {
@@ -40,13 +49,76 @@ const std::byte* Assembler::Impl::plain(Page& page, const std::byte* at, const s
         const std::uint64_t head = head_at(at);
         std::size_t bytes = 0;
         switch (head & 0xff) {
-            case SPANRING_REC_BEGIN: bytes = plain_begin(page, head) ? 8 : 0; break;
+            case SPANRING_REC_BEGIN: {
+                const std::byte* const behind = leaves(page, at, end_at);
+                bytes = behind != at ? static_cast<std::size_t>(behind - at)
+                                     : (plain_begin(page, head) ? 8 : 0);
+                break;
+            }
             case SPANRING_REC_END: bytes = plain_end(page, head) ? 8 : 0; break;
             default: bytes = plain_detail(page, head, at, end_at); break;
         }
         if (bytes == 0) break;
         at += bytes;
     }
+    return at;
+}
+
+// Spans that end before anything else happens on their thread: they never enter the stack, and what
+// they share is looked up once. Returns where the first record stands that is otherwise.
+const std::byte* Assembler::Impl::leaves(Page& page, const std::byte* at, const std::byte* end_at) {
+    Stream& s = page.stream;
+    const auto is_leaf = [&](std::uint64_t ordinal) {
+        if (end_at - at < 16) return false;
+        const std::uint64_t end = head_at(at + 8);
+        return (head_at(at) & 0xff) == SPANRING_REC_BEGIN && (end & 0xff) == SPANRING_REC_END &&
+               (ordinal & 0xffffff) == spanring_record_id(end) && ordinal <= SpanKey::kOrdinalMask;
+    };
+    std::uint64_t ordinal = s.next_ordinal;
+    if (!is_leaf(ordinal) || !room_on_stack(s)) return at;
+    const Open* const top = s.stack.empty() ? nullptr : &s.stack.back();
+    Open shared;
+    make_child(shared, top, SpanKey::of(page.number, ordinal));
+    codec::Batch& batch = page.sink.batch();
+    names_.enter(page.sink.epoch());
+    if (shared.trace.trace_state != 0 || names_.instance == 0 || !names_.resource) return at;
+    const bool own_trace = top == nullptr || begins_trace(top->trace);
+    const std::uint32_t flags = shared.trace.row_flags | RowFlag::kHasStart |
+                                RowFlag::kHasDuration | RowFlag::kNativeSpan |
+                                (shared.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
+    const std::int64_t offset_ns = clock_.real_offset_ns();
+    const std::size_t room = page.sink.room();
+    std::size_t count = 0;
+    for (; count < room && is_leaf(ordinal); ++count, ++ordinal, at += 16) {
+        const std::uint64_t begin = head_at(at);
+        const std::uint32_t begin_time = spanring_record_low(begin);
+        const std::uint32_t end_time = spanring_record_low(head_at(at + 8));
+        codec::StringId name = 0;
+        if (std::max(begin_time, end_time) >= page.near.end ||
+            !names_.known(spanring_record_id(begin), &name)) {
+            break;
+        }
+        const std::int64_t mono_ns = page.near.mono_at(begin_time);
+        const std::uint64_t key = SpanKey::of(page.number, ordinal).value;
+        batch.rows.emplace_back(InPlace([&] {
+            return codec::Row{
+                .trace_high = shared.trace.high,
+                .trace_low = own_trace ? key : shared.trace.low,
+                .span = key,
+                .parent = shared.parent,
+                .start_ns = mono_ns + offset_ns,
+                .duration_ns = std::max<std::int64_t>(0, page.near.mono_at(end_time) - mono_ns),
+                .flags = flags,
+                .name = name,
+                .resource = *names_.resource,
+                .instance = names_.instance,
+                .trace_flags = shared.w3c_flags};
+        }));
+    }
+    s.next_ordinal = ordinal;
+    page.sink.count_rows(count);
+    counts.rows += count;
+    counts.tracepoints += 2 * count;
     return at;
 }
 
@@ -116,25 +188,28 @@ bool Assembler::Impl::plain_end(Page& page, std::uint64_t head) {
         free_details(open);
     }
     const std::int64_t mono = mono_at(page, spanring_record_low(head));
-    codec::Row& row = batch.rows.emplace_back();
-    row.trace_high = open.trace.high;
-    row.trace_low = open.trace.low;
-    row.span = open.key.value;
-    row.parent = open.parent;
-    row.start_ns = open.start_ns;
-    row.duration_ns = std::max<std::int64_t>(0, mono - open.start_mono_ns);
-    row.details_offset = details_offset;
-    row.details_bytes = static_cast<std::uint32_t>(batch.details.size() - details_offset);
-    row.flags = open.trace.row_flags | RowFlag::kHasStart | RowFlag::kHasDuration |
-                RowFlag::kNativeSpan |
-                (open.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
-    row.name = name;
-    row.resource = *names_.resource;
-    row.instance = names_.instance;
-    row.kind = open.kind;
-    row.status = open.status;
-    row.trace_flags = open.w3c_flags;
-    page.sink.count_row();
+    const std::uint32_t flags = open.trace.row_flags | RowFlag::kHasStart | RowFlag::kHasDuration |
+                                RowFlag::kNativeSpan |
+                                (open.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
+    batch.rows.emplace_back(InPlace([&] {
+        return codec::Row{
+            .trace_high = open.trace.high,
+            .trace_low = open.trace.low,
+            .span = open.key.value,
+            .parent = open.parent,
+            .start_ns = open.start_ns,
+            .duration_ns = std::max<std::int64_t>(0, mono - open.start_mono_ns),
+            .details_offset = details_offset,
+            .details_bytes = static_cast<std::uint32_t>(batch.details.size() - details_offset),
+            .flags = flags,
+            .name = name,
+            .resource = *names_.resource,
+            .instance = names_.instance,
+            .kind = open.kind,
+            .status = open.status,
+            .trace_flags = open.w3c_flags};
+    }));
+    page.sink.count_rows(1);
     s.stack.pop_back();
     --open_count_;
     ++counts.rows;

@@ -125,7 +125,7 @@ bool Assembler::Impl::emit(const Open& open, std::int64_t duration_ns, std::uint
     }
     row.details_bytes = static_cast<std::uint32_t>(batch.details.size() - row.details_offset);
     batch.rows.push_back(row);
-    sink.count_row();
+    sink.count_rows(1);
     return true;
 }
 
@@ -170,7 +170,7 @@ bool Assembler::Impl::emit_import(Import& import, RowSink& sink) {
     }
     row.details_bytes = static_cast<std::uint32_t>(batch.details.size() - row.details_offset);
     batch.rows.push_back(row);
-    sink.count_row();
+    sink.count_rows(1);
     ++counts.rows;
     return true;
 }

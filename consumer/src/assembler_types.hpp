@@ -22,6 +22,11 @@ struct TraceRef {
     std::uint32_t trace_state{0};  ///< index into the assembler's trace states, 0: none
 };
 
+/// Whether a child of what has this trace is the first span of a new one.
+[[nodiscard]] inline bool begins_trace(const TraceRef& trace) noexcept {
+    return trace.row_flags == 0 && trace.high == 0 && trace.low == 0;
+}
+
 inline constexpr std::uint32_t kNoDetails = 0xffffffffu;
 
 /// A span that is open, or an attached context: an entry of a stream's stack, or (spans only) of

@@ -90,6 +90,19 @@ const TickClock::Piece& TickClock::piece_at(std::uint64_t ticks) const noexcept 
     return pieces_.front();
 }
 
+TickClock::Near TickClock::near(std::uint64_t ticks) const noexcept {
+    constexpr std::uint64_t kDistances = std::uint64_t{1} << 32;
+    constexpr Wide kFar = Wide{1} << 60;  // Piece::ns_of has a limit beyond
+    const Piece& piece = piece_at(ticks);
+    if (!piece.holds(ticks) || piece.ns_per_tick > std::uint64_t{1} << 32) return {};
+    const Wide wide = static_cast<Wide>(ticks - piece.ticks) * piece.ns_per_tick;
+    if (wide >> 32 >= kFar) return {};
+    return {.mono_ns = piece.mono_ns + static_cast<std::int64_t>(wide >> 32),
+            .fraction = static_cast<std::uint32_t>(wide),
+            .ns_per_tick = piece.ns_per_tick,
+            .end = std::min(kDistances, piece.ticks_end - ticks)};
+}
+
 void TickClock::anchor() {
     const ClockReading now = best_reading();
     const std::int64_t offset = now.real_ns - now.mono_ns;

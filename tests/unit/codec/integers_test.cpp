@@ -74,7 +74,7 @@ TEST(Integers, plain_takes_the_least_width) {
          {std::pair{0xffull, 1}, {0x100ull, 2}, {0x10000ull, 4}, {0x100000000ull, 8}}) {
         const Words values{0, value, 7};
         Buffer bytes;
-        put_plain(bytes, values);
+        put_plain(bytes, std::span<const std::uint64_t>(values));
         EXPECT_EQ(bytes.size(), 2 + 3 * static_cast<std::size_t>(width));
         EXPECT_EQ(read_back(bytes, 3), values);
     }

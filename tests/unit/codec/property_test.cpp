@@ -189,7 +189,8 @@ TEST(IntegerProperties, any_column_comes_back) {
     check("integers -> bytes -> integers", [] {
         const auto values = *rc::gen::container<std::vector<std::uint64_t>>(rc::gen::oneOf(
             rc::gen::inRange<std::uint64_t>(0, 9), rc::gen::arbitrary<std::uint64_t>()));
-        for (const auto put : {&put_integers, &put_plain}) {
+        using Put = void (*)(Buffer&, std::span<const std::uint64_t>);
+        for (const Put put : {&put_integers, &put_packed, &put_deltas, &put_plain<std::uint64_t>}) {
             Buffer bytes;
             put(bytes, values);
             ByteReader in(bytes);

@@ -87,6 +87,49 @@ TEST(Clock, a_counter_that_jumps_is_noticed_and_never_turns_time_back) {
     EXPECT_NEAR(static_cast<double>(clock.mono_at(host.now.ticks) - host.now.mono_ns), 0, 1000);
 }
 
+// Wherever `near` says that it is right, it gives what the pieces give, to the nanosecond.
+void expect_near_is_exact(const TickClock& clock, std::uint64_t base) {
+    const TickClock::Near near = clock.near(base);
+    const std::vector<std::uint64_t> distances{
+        0, 1, 999, 123'456'789, near.end / 2, near.end - 1, near.end - 2};
+    for (const std::uint64_t distance : distances) {
+        if (distance >= near.end) continue;
+        EXPECT_EQ(near.mono_at(static_cast<std::uint32_t>(distance)),
+                  clock.mono_at(base + distance))
+            << base << " + " << distance;
+    }
+}
+
+TEST(Clock, near_a_tick_is_what_the_pieces_say) {
+    Host host;
+    TickClock clock(SPANRING_CLOCK_TSC, host.source(), 300);
+    const std::uint64_t first = host.now.ticks;
+    for (int i = 0; i < 20; ++i) {
+        host.ticks_per_ns = 3.0 + 0.001 * (i % 3);
+        host.advance(1'000'000'000);
+        clock.anchor();
+    }
+    std::uint64_t exact = 0;
+    for (std::uint64_t base = first; base < host.now.ticks + 6'000'000'000; base += 987'654'321) {
+        expect_near_is_exact(clock, base);
+        exact += clock.near(base).end != 0 ? 1 : 0;
+        // Never beyond the piece: what follows is bent otherwise.
+        EXPECT_LE(clock.near(base).end, clock.piece_at(base).ticks_end - base);
+    }
+    EXPECT_GT(exact, 50u);
+    expect_near_is_exact(clock, ~std::uint64_t{0});
+    EXPECT_EQ(clock.near(0).end, 0u) << "before the first piece";
+
+    const TickClock monotonic(SPANRING_CLOCK_MONOTONIC, Host().source());
+    EXPECT_EQ(monotonic.near(7'000'000'000).end, std::uint64_t{1} << 32);
+    expect_near_is_exact(monotonic, 7'000'000'000);
+
+    Host slow;
+    slow.ticks_per_ns = 0.5;
+    TickClock coarse(SPANRING_CLOCK_TSC, slow.source(), 300);
+    EXPECT_EQ(coarse.near(slow.now.ticks).end, 0u) << "more than a nanosecond a tick";
+}
+
 TEST(Clock, monotonic_ticks_are_nanoseconds_exactly) {
     Host host;
     host.now.ticks = static_cast<std::uint64_t>(host.now.mono_ns);

@@ -168,14 +168,33 @@ struct EncodeOptions {
         0};  ///< with `small`: 1 to 19, zstd for the columns that it makes smaller; 0: LZ4
 };
 
-/// Returns the batch as bytes: columns, each compressed or raw, with a checksum
-/// (docs/format/batch.md). Deterministic. Errors: kInvalidArgument if details do not parse or the
-/// limits are exceeded.
+struct EncoderMemory;
+
+/// Encodes one batch after the other; keeps the memory that this takes: some 600 KiB after a batch
+/// of 8,192 spans. Threads: one at a time.
+class Encoder {
+public:
+    Encoder();
+    Encoder(Encoder&&) noexcept;
+    Encoder& operator=(Encoder&&) noexcept;
+    ~Encoder();
+
+    /// Returns the batch as bytes: columns, each compressed or raw, with a checksum
+    /// (docs/format/batch.md). Deterministic. Errors: kInvalidArgument if details do not parse or
+    /// the limits are exceeded.
+    [[nodiscard]] Result<std::vector<std::byte>> encode(const Batch& batch,
+                                                        const EncodeOptions& options = {});
+
+private:
+    std::unique_ptr<EncoderMemory> memory_;
+};
+
+/// As Encoder::encode, for a single batch.
 [[nodiscard]] Result<std::vector<std::byte>> encode(const Batch& batch,
                                                     const EncodeOptions& options = {});
 
-/// The inverse. Trusts nothing: lengths, counts, references and the sizes before decompression are
-/// checked, the whole bounded by kBatchBytesMax. Errors: kCorrupt, kVersion.
+/// The inverse of encode. Trusts nothing: lengths, counts, references and the sizes before
+/// decompression are checked, the whole bounded by kBatchBytesMax. Errors: kCorrupt, kVersion.
 [[nodiscard]] Result<Batch> decode(std::span<const std::byte> bytes);
 
 }  // namespace spanring::codec

@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "spanring/abi/record_layout.h"
 #include "spanring/base/ids.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/codec/span.hpp"
@@ -41,6 +43,29 @@ private:
     std::size_t position_{0};
     bool ok_{true};
 };
+
+inline bool DetailReader::next(Detail* detail) noexcept {
+    if (!ok_ || position_ == bytes_.size()) return false;
+    const auto rest = bytes_.subspan(position_);
+    ok_ = false;
+    if (rest.size() < 8) return false;
+    std::uint64_t head;
+    std::memcpy(&head, rest.data(), sizeof head);
+    const std::uint32_t record_bytes = spanring_record_bytes(head);
+    const std::uint32_t kind = spanring_record_kind(head) & SPANRING_REC_DETAIL_MASK;
+    if (record_bytes == 0 || record_bytes > rest.size() || kind < SPANRING_REC_DETAIL_FIRST) {
+        return false;
+    }
+    detail->kind = kind;
+    detail->target = spanring_record_kind(head) & SPANRING_TARGET_MASK;
+    detail->id = spanring_record_id(head);
+    detail->low = spanring_record_low(head);
+    detail->body =
+        rest.subspan(8, spanring_record_has_payload(kind) != 0 ? detail->low : record_bytes - 8);
+    position_ += record_bytes;
+    ok_ = true;
+    return true;
+}
 
 /// Appends detail records to a buffer. `id`s are whatever string numbers the buffer's owner uses.
 class DetailWriter {

@@ -54,6 +54,21 @@ public:
         }
     };
 
+    /// The clock near one tick, as a page's records need it: times as short distances from `ticks`.
+    struct Near {
+        std::int64_t mono_ns{0};       ///< of `ticks`
+        std::uint64_t fraction{0};     ///< of a nanosecond, in 2^-32
+        std::uint64_t ns_per_tick{0};  ///< 32.32 fixed point, at most 1
+        std::uint64_t end{0};          ///< distances below this are right
+        /// As Piece::mono_at(ticks + distance), to the same nanosecond.
+        [[nodiscard]] std::int64_t mono_at(std::uint32_t distance) const noexcept {
+            // Neither product nor sum overflows: (2^32 - 1) * 2^32 + (2^32 - 1) is 2^64 - 1.
+            return mono_ns + static_cast<std::int64_t>((fraction + distance * ns_per_tick) >> 32);
+        }
+    };
+    /// `end` is 0 where only pieces tell.
+    [[nodiscard]] Near near(std::uint64_t ticks) const noexcept;
+
     /// Takes two readings, at least `calibration_ns` apart for a counter, to learn its rate.
     TickClock(std::uint32_t clock_kind, ClockSource source,
               std::int64_t calibration_ns = kCalibrationNs);

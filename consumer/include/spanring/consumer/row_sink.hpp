@@ -52,7 +52,12 @@ public:
     void rewind(const Mark& mark);
     /// Rows of one batch: kBatchSpansMax if not said. Open spans, which nobody queries, need fewer.
     void set_rows_max(std::size_t rows) noexcept { rows_max_ = rows; }
-    void count_row() noexcept { ++rows_total_; }
+    void count_rows(std::size_t rows) noexcept { rows_total_ += rows; }
+    /// How many rows without details batch() takes before it is another one.
+    [[nodiscard]] std::size_t room() const noexcept {
+        return current_ && current_->rows.size() < rows_max_ ? rows_max_ - current_->rows.size()
+                                                             : 0;
+    }
 
 private:
     /// Content of a batch beyond which a new one begins: 8,192 spans with some attributes stay
