@@ -49,28 +49,37 @@ bool head_names_string(Head head) noexcept {
     return kind <= SPANRING_REC_ATTR_STRING_ARRAY || kind == SPANRING_REC_EVENT_AT;
 }
 
-void ColumnWriter::add(const Detail& detail, std::int64_t span_start_ns) {
-    switch (detail.kind) {
-        case SPANRING_REC_ATTR_BOOL: words_.push_back(detail.low != 0 ? 1 : 0); return;
-        case SPANRING_REC_ATTR_INT:
-        case SPANRING_REC_ATTR_DOUBLE: words_.push_back(load8(detail.body)); return;
+ColumnWriter::ColumnWriter(Head head) noexcept
+    : kind_(kind_of(kind_with_target(head))),
+      is_word_(kind_ == SPANRING_REC_ATTR_INT || kind_ == SPANRING_REC_ATTR_DOUBLE),
+      is_payload_(spanring_record_has_payload(kind_) != 0) {
+    if (!is_payload_) fixed_bytes_ = spanring_record_bytes(head);
+}
+
+void ColumnWriter::add_other(const std::byte* record, std::int64_t span_start_ns) {
+    std::uint64_t head = 0;
+    std::memcpy(&head, record, 8);
+    const std::uint32_t low = spanring_record_low(head);
+    const std::span body(record + 8, fixed_bytes_ - 8);
+    switch (kind_) {
+        case SPANRING_REC_ATTR_BOOL: words_.push_back(low != 0 ? 1 : 0); return;
         case SPANRING_REC_EVENT_AT:
-            words_.push_back(
-                zigzag(load8(detail.body) - static_cast<std::uint64_t>(span_start_ns)));
+            words_.push_back(zigzag(load8(body) - static_cast<std::uint64_t>(span_start_ns)));
             return;
         case SPANRING_REC_DROPPED: {
-            const std::uint64_t rest = load8(detail.body);
-            words_.insert(words_.end(), {detail.low, rest & 0xffffffffu, rest >> 32});
+            const std::uint64_t rest = load8(body);
+            words_.insert(words_.end(), {low, rest & 0xffffffffu, rest >> 32});
             return;
         }
-        case SPANRING_REC_LINK: words_.push_back(detail.low); break;
-        default: words_.push_back(detail.body.size()); break;
+        default:  // a link
+            words_.push_back(low);
+            put_bytes(bytes_, body);
+            return;
     }
-    put_bytes(bytes_, detail.body);
 }
 
 void ColumnWriter::put(Buffer& out) const {
-    if (kind_of(kind_) == SPANRING_REC_ATTR_DOUBLE) {
+    if (kind_ == SPANRING_REC_ATTR_DOUBLE) {
         put_plain(out, std::span(words_));
     } else {
         put_integers(out, words_);

@@ -14,10 +14,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
 #include "bytes.hpp"
+#include "spanring/abi/record_layout.h"
 #include "spanring/codec/details.hpp"
 
 namespace spanring::codec {
@@ -40,12 +42,35 @@ constexpr std::uint32_t id_of(Head head) noexcept {
 
 class ColumnWriter {
 public:
-    explicit ColumnWriter(Head head) noexcept : kind_(kind_with_target(head)) {}
-    void add(const Detail& detail, std::int64_t span_start_ns);
+    explicit ColumnWriter(Head head) noexcept;
+    /// Bytes of a record with this head word, by which the column's head is meant; 0: none such.
+    [[nodiscard]] std::size_t record_bytes(std::uint64_t head) const noexcept {
+        return fixed_bytes_ != 0 ? fixed_bytes_ : spanring_record_bytes(head);
+    }
+    /// Takes the value of the whole record at `record`.
+    void add(const std::byte* record, std::int64_t span_start_ns) {
+        std::uint64_t word = 0;
+        if (is_word_) {
+            std::memcpy(&word, record + 8, 8);
+            words_.push_back(word);
+        } else if (is_payload_) {
+            std::memcpy(&word, record, 8);
+            const std::size_t bytes = spanring_record_low(word);
+            words_.push_back(bytes);
+            bytes_.insert(bytes_.end(), record + 8, record + 8 + bytes);
+        } else {
+            add_other(record, span_start_ns);
+        }
+    }
     void put(Buffer& out) const;
 
 private:
-    std::uint32_t kind_;
+    void add_other(const std::byte* record, std::int64_t span_start_ns);
+
+    std::uint32_t kind_;  // without target
+    std::uint32_t fixed_bytes_{0};
+    bool is_word_{false};     // 8 bytes as they are
+    bool is_payload_{false};  // a length and bytes
     std::vector<std::uint64_t> words_;
     Buffer bytes_;
 };

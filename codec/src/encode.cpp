@@ -104,7 +104,8 @@ private:
         const auto starts = memory_.starts.take(count);
         const auto durations = memory_.durations.take(count);
         const auto shape_of = memory_.shape_of.take(count);
-        memory_.traces.clear();
+        memory_.traces.clear(order.trace_sizes.size());
+        std::uint64_t parents_any = 0;
         std::size_t i = 0;
         for (const std::uint32_t size : order.trace_sizes) {
             for (const std::size_t begin = i; i < begin + size; ++i) {
@@ -113,9 +114,12 @@ private:
                 parents[i] = row.parent;
                 starts[i] = static_cast<std::uint64_t>(row.start_ns);
                 durations[i] = static_cast<std::uint64_t>(row.duration_ns);
-                auto shaped = shapes_.add(row, &shape_of[i]);
-                if (!shaped) {
-                    return std::move(shaped).error().in("row " + std::to_string(order.rows[i]));
+                parents_any |= row.parent;
+                if (!shapes_.add_known(row, &shape_of[i])) {
+                    auto shaped = shapes_.add(row, &shape_of[i]);
+                    if (!shaped) {
+                        return std::move(shaped).error().in("row " + std::to_string(order.rows[i]));
+                    }
                 }
                 if (i == begin) memory_.traces.add(row, instance_number(row.instance));
             }
@@ -126,6 +130,7 @@ private:
         rows_.durations = durations;
         rows_.shape_of = shape_of;
         rows_.trace_sizes = order.trace_sizes;
+        rows_.all_roots = parents_any == 0;
         memory_.shapes.clear();
         for (const Shape& shape : shapes_.list().shapes) {
             memory_.shapes.push_back({shape.fields.flags, shape.fields.instance});
@@ -249,7 +254,8 @@ private:
             out_.add(id, section);
         };
         RowColumnWriter& columns = memory_.columns;
-        add(SectionId::kTraces, [&](Buffer& out) { memory_.traces.put(out, rows_.trace_sizes); });
+        add(SectionId::kTraces,
+            [&](Buffer& out) { memory_.traces.put(out, rows_.trace_sizes, rows_.size()); });
         add(SectionId::kShapeOfRow, [&](Buffer& out) { put_plain(out, rows_.shape_of); });
         add(SectionId::kSpans, [&](Buffer& out) { columns.put_spans(out, rows_); });
         add(SectionId::kParents, [&](Buffer& out) { columns.put_parents(out, rows_); });

@@ -16,35 +16,39 @@ struct Packing {
     std::size_t cost_bytes{0};  // estimated: exceptions counted at 1.5 bytes and their bits / 7
 };
 
+// Width, exceptions, base.
+constexpr std::size_t kBlockCostMin = 3;
+// From here on blocks of equal values are shorter than plain ones.
+constexpr std::size_t kConstantMin = 8;
+
 // Chooses the width of a block: walking down from the widest value, each step saves one bit of
 // every value and adds the values of that length to the exceptions.
 Packing choose_packing(Block block) {
     std::uint64_t low = block[0];
     std::uint64_t high = block[0];
-#pragma GCC unroll 4
-    for (std::size_t i = 0; i < block.size(); ++i) {
-        low = std::min(low, block[i]);
-        high = std::max(high, block[i]);
+    for (const std::uint64_t v : block) {
+        low = std::min(low, v);
+        high = std::max(high, v);
     }
     Packing best{.base = low, .width = static_cast<unsigned>(std::bit_width(high - low))};
     best.cost_bytes = (block.size() * best.width + 7) / 8;
     if (best.width == 0) return best;
 
     // The lengths of a block cluster: two tables keep the increments of one counter apart in time.
-    std::array<std::uint16_t, 130> lengths;
-    std::fill_n(lengths.begin(), best.width * 2 + 2, std::uint16_t{0});
-    std::uint16_t* const odd = lengths.data() + 1;
+    std::array<std::uint16_t, 65> even;
+    std::array<std::uint16_t, 65> odd;
+    std::fill_n(even.begin(), best.width + 1, std::uint16_t{0});
+    std::fill_n(odd.begin(), best.width + 1, std::uint16_t{0});
     std::size_t i = 0;
-#pragma GCC unroll 4
     for (; i + 2 <= block.size(); i += 2) {
-        ++lengths[2 * static_cast<std::size_t>(std::bit_width(block[i] - low))];
-        ++odd[2 * static_cast<std::size_t>(std::bit_width(block[i + 1] - low))];
+        ++even[static_cast<std::size_t>(std::bit_width(block[i] - low))];
+        ++odd[static_cast<std::size_t>(std::bit_width(block[i + 1] - low))];
     }
-    if (i < block.size()) ++lengths[2 * static_cast<std::size_t>(std::bit_width(block[i] - low))];
+    if (i < block.size()) ++even[static_cast<std::size_t>(std::bit_width(block[i] - low))];
     std::size_t exceptions = 0;
     std::size_t exception_bits = 0;
     for (unsigned width = best.width; width-- > 0;) {
-        exceptions += std::size_t{lengths[width * 2 + 2]} + lengths[width * 2 + 3];
+        exceptions += std::size_t{even[width + 1]} + odd[width + 1];
         // Each costs a position and a byte at least: no narrower width makes up for that.
         if (exceptions * 3 / 2 >= best.cost_bytes) break;
         exception_bits += exceptions;
@@ -58,11 +62,6 @@ Packing choose_packing(Block block) {
     }
     return best;
 }
-
-// Width, exceptions, base.
-constexpr std::size_t kBlockCostMin = 3;
-// From here on blocks of equal values are shorter than plain ones.
-constexpr std::size_t kConstantMin = 8;
 
 std::size_t cost_of(const Packing& packing) noexcept {
     return kBlockCostMin + static_cast<std::size_t>(std::bit_width(packing.base)) / 7 +
@@ -80,7 +79,6 @@ void put_bits(std::byte* out, Block block, const Packing& packing) {
     const unsigned width = packing.width;
     std::uint64_t word = 0;
     unsigned have = 0;
-#pragma GCC unroll 4
     for (std::size_t i = 0; i < block.size(); ++i) {
         const std::uint64_t bits = (block[i] - base) & mask;
         word |= bits << have;

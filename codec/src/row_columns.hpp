@@ -37,13 +37,23 @@ template <typename Number>
 /// Which traces the rows belong to, as they will be written.
 class TraceIds {
 public:
-    void clear() noexcept;
+    void clear(std::size_t traces);
     /// Adds the next trace, told by its first row.
-    void add(const Row& first, std::uint64_t instance_number);
-    void put(Buffer& out, std::span<const std::uint32_t> trace_sizes) const;
+    void add(const Row& first, std::uint64_t instance_number) {
+        constexpr std::uint32_t kNative = RowFlag::kNativeTrace | RowFlag::kNativeSpan;
+        const bool named_after_first = (first.flags & kNative) == kNative &&
+                                       first.span == first.trace_low &&
+                                       first.trace_high == instance_number;
+        if (!named_after_first) add_other(first);
+        ++count_;
+    }
+    void put(Buffer& out, std::span<const std::uint32_t> trace_sizes, std::size_t row_count) const;
 
 private:
-    std::vector<std::uint8_t> modes_;
+    void add_other(const Row& first);
+
+    std::size_t count_{0};
+    std::vector<std::uint8_t> modes_;   // 0: named after its first row
     std::vector<std::uint64_t> highs_;  // distinct
     std::vector<std::uint64_t> high_numbers_;
     std::vector<std::uint64_t> keys_;
@@ -66,6 +76,7 @@ struct StoredRows {
     std::span<const ShapeOfRows> shapes;
     std::span<const std::uint32_t> trace_sizes;
     std::vector<std::uint32_t> by_shape;  ///< positions_by_shape; empty: there is one shape
+    bool all_roots{false};                ///< no row has a parent
 
     [[nodiscard]] std::size_t size() const noexcept { return spans.size(); }
     [[nodiscard]] bool has(std::size_t i, std::uint32_t flag) const noexcept {

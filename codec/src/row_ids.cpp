@@ -18,15 +18,6 @@ enum TraceMode : std::uint8_t {
     kForeign128 = 3,
 };
 
-TraceMode mode_of(const Row& first, std::uint64_t instance_number) noexcept {
-    if (!has_flag(first, RowFlag::kNativeTrace)) {
-        return first.trace_high == 0 ? kForeign64 : kForeign128;
-    }
-    const bool root_is_first = has_flag(first, RowFlag::kNativeSpan) &&
-                               first.span == first.trace_low && first.trace_high == instance_number;
-    return root_is_first ? kRootIsFirst : kNative;
-}
-
 // What the next span of a stream is expected to be: the one after the last.
 class OrdinalPredictor {
 public:
@@ -160,34 +151,37 @@ void put_raw_words(Buffer& out, std::span<const std::uint64_t> words) {
 
 }  // namespace
 
-void TraceIds::clear() noexcept {
-    modes_.clear();
+void TraceIds::clear(std::size_t traces) {
+    count_ = 0;
+    modes_.assign(traces, kRootIsFirst);
     highs_.clear();
     high_numbers_.clear();
     keys_.clear();
     raw_.clear();
 }
 
-void TraceIds::add(const Row& first, std::uint64_t instance_number) {
-    const TraceMode mode = mode_of(first, instance_number);
-    modes_.push_back(mode);
-    switch (mode) {
-        case kRootIsFirst: return;
-        case kNative: {
-            const auto known = std::find(highs_.begin(), highs_.end(), first.trace_high);
-            high_numbers_.push_back(static_cast<std::uint64_t>(known - highs_.begin()));
-            if (known == highs_.end()) highs_.push_back(first.trace_high);
-            keys_.push_back(first.trace_low);
-            return;
-        }
-        case kForeign128: raw_.push_back(first.trace_high); [[fallthrough]];
-        case kForeign64: raw_.push_back(first.trace_low); return;
+void TraceIds::add_other(const Row& first) {
+    if (has_flag(first, RowFlag::kNativeTrace)) {
+        modes_[count_] = kNative;
+        const auto known = std::find(highs_.begin(), highs_.end(), first.trace_high);
+        high_numbers_.push_back(static_cast<std::uint64_t>(known - highs_.begin()));
+        if (known == highs_.end()) highs_.push_back(first.trace_high);
+        keys_.push_back(first.trace_low);
+        return;
     }
+    modes_[count_] = first.trace_high == 0 ? kForeign64 : kForeign128;
+    if (first.trace_high != 0) raw_.push_back(first.trace_high);
+    raw_.push_back(first.trace_low);
 }
 
-void TraceIds::put(Buffer& out, std::span<const std::uint32_t> trace_sizes) const {
+void TraceIds::put(Buffer& out, std::span<const std::uint32_t> trace_sizes,
+                   std::size_t row_count) const {
     put_varint(out, trace_sizes.size());
-    put_integers(out, Words(trace_sizes.begin(), trace_sizes.end()));
+    if (trace_sizes.size() == row_count) {
+        put_plain(out, trace_sizes);  // all of them 1
+    } else {
+        put_integers(out, Words(trace_sizes.begin(), trace_sizes.end()));
+    }
     put_plain(out, std::span(modes_));
     put_varint(out, highs_.size());
     put_raw_words(out, highs_);
@@ -230,22 +224,24 @@ void RowColumnWriter::put_spans(Buffer& out, const StoredRows& in) {
 }
 
 void RowColumnWriter::put_parents(Buffer& out, const StoredRows& in) {
-    const auto codes = codes_.take(in.size());
+    const auto codes = codes_.filled(in.size(), kRootCode);
     Words native, raw;
+    if (in.all_roots) {
+        put_plain(out, std::span<const std::uint32_t>(codes));
+        put_integers(out, native);
+        return;
+    }
     ParentFinder finder(in.spans, table_);
     std::size_t i = 0;
     for (const std::uint32_t size : in.trace_sizes) {
         if (size == 1 && in.parents[i] == 0) {
-            codes[i++] = kRootCode;
+            ++i;
             continue;
         }
         if (size > 1) finder.enter(i, i + size);
         for (const std::size_t end = i + size; i < end; ++i) {
             const std::uint64_t parent = in.parents[i];
-            if (parent == 0) {
-                codes[i] = kRootCode;
-                continue;
-            }
+            if (parent == 0) continue;
             const std::size_t row = size > 1 ? finder.find(i, parent) : ParentFinder::kNone;
             if (row != ParentFinder::kNone) {
                 codes[i] = parent_code(i, row);

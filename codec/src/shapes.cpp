@@ -73,8 +73,7 @@ Result<void> ShapeWriter::check(const ShapeFields& fields) const {
     return {};
 }
 
-Result<void> ShapeWriter::split_details(const Row& row) {
-    details_.clear();
+Result<void> ShapeWriter::read_heads(const Row& row) {
     heads_.clear();
     if (row.details_offset > batch_.details.size() ||
         row.details_bytes > batch_.details.size() - row.details_offset) {
@@ -82,7 +81,6 @@ Result<void> ShapeWriter::split_details(const Row& row) {
     }
     DetailReader reader(std::span(batch_.details).subspan(row.details_offset, row.details_bytes));
     for (Detail detail; reader.next(&detail);) {
-        details_.push_back(detail);
         heads_.push_back(head_of(detail));
     }
     if (!reader.ok()) return invalid("details do not parse");
@@ -108,34 +106,42 @@ bool ShapeWriter::add_details(const Row& row, const Shape& shape) {
         row.details_bytes > batch_.details.size() - row.details_offset) {
         return false;
     }
-    details_.clear();
-    DetailReader reader(std::span(batch_.details).subspan(row.details_offset, row.details_bytes));
-    const auto heads = list_.heads_of(shape);
-    for (Detail detail; reader.next(&detail);) {
-        if (details_.size() == heads.size() || head_of(detail) != heads[details_.size()]) {
+    const std::byte* at = batch_.details.data() + row.details_offset;
+    const std::byte* const end = at + row.details_bytes;
+    const std::uint32_t* column = list_.columns_of(shape).data();
+    for (const Head wanted : list_.heads_of(shape)) {
+        std::uint64_t head = 0;
+        if (end - at < 8) return false;
+        std::memcpy(&head, at, 8);
+        const std::size_t bytes = columns_[*column++].record_bytes(head);
+        if (static_cast<Head>(head) != wanted || bytes == 0 ||
+            bytes > static_cast<std::size_t>(end - at)) {
             return false;
         }
-        details_.push_back(detail);
+        at += bytes;
     }
-    if (!reader.ok() || details_.size() != heads.size()) return false;
+    if (at != end) return false;
     put_details(row, shape);
     return true;
 }
 
+/// Of records that were found to be those of the shape.
 void ShapeWriter::put_details(const Row& row, const Shape& shape) {
-    const auto columns = list_.columns_of(shape);
     const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
-    for (std::size_t i = 0; i < details_.size(); ++i) {
-        columns_[columns[i]].add(details_[i], start_ns);
+    const std::byte* at = batch_.details.data() + row.details_offset;
+    for (const std::uint32_t column : list_.columns_of(shape)) {
+        std::uint64_t head = 0;
+        std::memcpy(&head, at, 8);
+        columns_[column].add(at, start_ns);
+        at += columns_[column].record_bytes(head);
     }
 }
 
-Result<void> ShapeWriter::find(const Row& row, std::uint32_t* number) {
+Result<void> ShapeWriter::add(const Row& row, std::uint32_t* number) {
     if (row.details_bytes != 0) {
-        auto split = split_details(row);
+        auto split = read_heads(row);
         if (!split) return split;
     } else {
-        details_.clear();
         heads_.clear();
     }
     const ShapeFields fields = fields_of(row);
@@ -152,7 +158,7 @@ Result<void> ShapeWriter::find(const Row& row, std::uint32_t* number) {
         recent = slot;
     }
     *number = recent;
-    put_details(row, list_.shapes[recent]);
+    if (row.details_bytes != 0) put_details(row, list_.shapes[recent]);
     return {};
 }
 

@@ -86,30 +86,27 @@ private:
 class ShapeWriter {
 public:
     explicit ShapeWriter(const Batch& batch);
+    /// Takes a row whose shape was seen just before, as most were; false: add() it.
+    [[nodiscard]] bool add_known(const Row& row, std::uint32_t* number) {
+        // Spans of one name mostly come from one call site.
+        if (row.name >= recent_.size() || recent_[row.name] == NumberTable::kFree) return false;
+        const Shape& recent = list_.shapes[recent_[row.name]];
+        *number = recent_[row.name];
+        return has_fields(row, recent.fields) &&
+               (row.details_bytes == 0 ? recent.head_count == 0 : add_details(row, recent));
+    }
     /// *number: the number of the row's shape. Errors: kInvalidArgument: a number, flag or detail
     /// of the row that a reader would refuse.
-    [[nodiscard]] Result<void> add(const Row& row, std::uint32_t* number) {
-        // Spans of one name mostly come from one call site.
-        if (row.name < recent_.size() && recent_[row.name] != NumberTable::kFree) {
-            const Shape& recent = list_.shapes[recent_[row.name]];
-            if (has_fields(row, recent.fields) &&
-                (row.details_bytes == 0 ? recent.head_count == 0 : add_details(row, recent))) {
-                *number = recent_[row.name];
-                return {};
-            }
-        }
-        return find(row, number);
-    }
+    [[nodiscard]] Result<void> add(const Row& row, std::uint32_t* number);
 
     [[nodiscard]] const ShapeList& list() const noexcept { return list_; }
     [[nodiscard]] const std::vector<ColumnWriter>& columns() const noexcept { return columns_; }
 
 private:
-    [[nodiscard]] Result<void> find(const Row& row, std::uint32_t* number);
     [[nodiscard]] bool add_details(const Row& row, const Shape& shape);
     void put_details(const Row& row, const Shape& shape);
     [[nodiscard]] Result<std::uint32_t> add_new(const ShapeFields& fields);
-    [[nodiscard]] Result<void> split_details(const Row& row);
+    [[nodiscard]] Result<void> read_heads(const Row& row);
     [[nodiscard]] Result<void> check(const ShapeFields& fields) const;
 
     [[nodiscard]] bool is_shape(std::uint32_t number, const ShapeFields& fields) const noexcept;
@@ -119,8 +116,7 @@ private:
     NumberTable numbers_;
     std::vector<std::uint32_t> recent_;  // by name: the last shape with it, or kFree
     std::vector<ColumnWriter> columns_;
-    std::vector<Detail> details_;  // of the row at hand
-    std::vector<Head> heads_;
+    std::vector<Head> heads_;  // of the row at hand
 };
 
 /// Returns what is wrong with these fields in a batch with these tables, or nullptr.

@@ -40,6 +40,65 @@ std::size_t plain_attribute_bytes(std::uint64_t head) noexcept {
     }
 }
 
+/// A span that is whole: its begin, plain attributes, its end.
+struct Leaf {
+    std::size_t details_bytes{0};
+    std::uint32_t details{0};
+};
+
+bool read_leaf(const std::byte* at, const std::byte* end_at, std::uint64_t ordinal, Leaf* leaf) {
+    if (end_at - at < 16 || (head_at(at) & 0xff) != SPANRING_REC_BEGIN ||
+        ordinal > SpanKey::kOrdinalMask) {
+        return false;
+    }
+    *leaf = {};
+    const std::byte* const details = at + 8;
+    for (at = details; end_at - at >= 8; ++leaf->details) {
+        const std::uint64_t head = head_at(at);
+        leaf->details_bytes = static_cast<std::size_t>(at - details);
+        if ((head & 0xff) == SPANRING_REC_END) {
+            return (ordinal & 0xffffff) == spanring_record_id(head);
+        }
+        const std::size_t bytes = plain_attribute_bytes(head);
+        if (bytes == 0 || bytes > static_cast<std::size_t>(end_at - at)) return false;
+        at += bytes;
+    }
+    return false;
+}
+
+constexpr std::uint32_t kPlainRow =
+    RowFlag::kHasStart | RowFlag::kHasDuration | RowFlag::kNativeSpan;
+
+std::uint32_t plain_row_flags(const Open& open) noexcept {
+    return open.trace.row_flags | kPlainRow |
+           (open.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
+}
+
+/// What rows of spans get from what stands above them on the stack: as make_child() has it.
+struct Above {
+    std::uint64_t trace_high{0};
+    std::uint64_t trace_low{0};
+    std::uint64_t parent{0};
+    std::uint32_t row_flags{kPlainRow | RowFlag::kNativeTrace};
+    std::uint16_t w3c_flags{0};
+    bool own_trace{true};  ///< each is the first span of a trace
+};
+
+/// Returns false if they get a trace state, too.
+bool above_of(const Open& top, Above* above) noexcept {
+    if (top.trace.trace_state != 0 || top.has(Open::kStateInside)) return false;
+    const bool is_context = top.entry == Open::Kind::kContext;
+    above->parent = is_context ? top.parent : top.key.value;
+    const bool native_parent = !is_context || top.has(Open::kParentNative);
+    above->row_flags = kPlainRow | (native_parent ? RowFlag::kNativeParent : 0u);
+    above->w3c_flags = top.trace.w3c_flags;
+    above->own_trace = begins_trace(top.trace);
+    above->row_flags |= above->own_trace ? RowFlag::kNativeTrace : top.trace.row_flags;
+    above->trace_high = top.trace.high;
+    above->trace_low = top.trace.low;
+    return true;
+}
+
 }  // namespace
 
 // Returns where the first record stands that is otherwise; everything before it is done.
@@ -64,61 +123,61 @@ const std::byte* Assembler::Impl::plain(Page& page, const std::byte* at, const s
     return at;
 }
 
-// Spans that end before anything else happens on their thread: they never enter the stack, and what
-// they share is looked up once. Returns where the first record stands that is otherwise.
+// Spans that get nothing but plain attributes and end before anything else happens on their thread:
+// they never enter the stack, and what they share is looked up once. Returns where the first record
+// stands that is otherwise.
 const std::byte* Assembler::Impl::leaves(Page& page, const std::byte* at, const std::byte* end_at) {
     Stream& s = page.stream;
-    const auto is_leaf = [&](std::uint64_t ordinal) {
-        if (end_at - at < 16) return false;
-        const std::uint64_t end = head_at(at + 8);
-        return (head_at(at) & 0xff) == SPANRING_REC_BEGIN && (end & 0xff) == SPANRING_REC_END &&
-               (ordinal & 0xffffff) == spanring_record_id(end) && ordinal <= SpanKey::kOrdinalMask;
-    };
     std::uint64_t ordinal = s.next_ordinal;
-    if (!is_leaf(ordinal) || !room_on_stack(s)) return at;
-    const Open* const top = s.stack.empty() ? nullptr : &s.stack.back();
-    Open shared;
-    make_child(shared, top, SpanKey::of(page.number, ordinal));
+    Leaf leaf;
+    if (!read_leaf(at, end_at, ordinal, &leaf) || !room_on_stack(s)) return at;
+    Above above;
+    if (!s.stack.empty() && !above_of(s.stack.back(), &above)) return at;
     codec::Batch& batch = page.sink.batch();
     names_.enter(page.sink.epoch());
-    if (shared.trace.trace_state != 0 || names_.instance == 0 || !names_.resource) return at;
-    const bool own_trace = top == nullptr || begins_trace(top->trace);
-    const std::uint32_t flags = shared.trace.row_flags | RowFlag::kHasStart |
-                                RowFlag::kHasDuration | RowFlag::kNativeSpan |
-                                (shared.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
+    if (names_.instance == 0 || !names_.resource) return at;
+    const std::uint64_t trace_high = above.own_trace ? instance_.id.number() : above.trace_high;
     const std::int64_t offset_ns = clock_.real_offset_ns();
-    const std::size_t room = page.sink.room();
     std::size_t count = 0;
-    for (; count < room && is_leaf(ordinal); ++count, ++ordinal, at += 16) {
+    do {
         const std::uint64_t begin = head_at(at);
         const std::uint32_t begin_time = spanring_record_low(begin);
-        const std::uint32_t end_time = spanring_record_low(head_at(at + 8));
+        const std::uint32_t end_time = spanring_record_low(head_at(at + 8 + leaf.details_bytes));
+        const std::size_t details_offset = batch.details.size();
         codec::StringId name = 0;
         if (std::max(begin_time, end_time) >= page.near.end ||
-            !names_.known(spanring_record_id(begin), &name)) {
+            !names_.known(spanring_record_id(begin), &name) ||
+            leaf.details_bytes > limits_.span_details_bytes_max ||
+            (leaf.details != 0 && !plain_translate({at + 8, leaf.details_bytes}, batch))) {
             break;
         }
         const std::int64_t mono_ns = page.near.mono_at(begin_time);
         const std::uint64_t key = SpanKey::of(page.number, ordinal).value;
         batch.rows.emplace_back(InPlace([&] {
             return codec::Row{
-                .trace_high = shared.trace.high,
-                .trace_low = own_trace ? key : shared.trace.low,
+                .trace_high = trace_high,
+                .trace_low = above.own_trace ? key : above.trace_low,
                 .span = key,
-                .parent = shared.parent,
+                .parent = above.parent,
                 .start_ns = mono_ns + offset_ns,
                 .duration_ns = std::max<std::int64_t>(0, page.near.mono_at(end_time) - mono_ns),
-                .flags = flags,
+                .details_offset = details_offset,
+                .details_bytes = static_cast<std::uint32_t>(leaf.details_bytes),
+                .flags = above.row_flags,
                 .name = name,
                 .resource = *names_.resource,
                 .instance = names_.instance,
-                .trace_flags = shared.w3c_flags};
+                .trace_flags = above.w3c_flags};
         }));
-    }
+        if (leaf.details != 0) s.payload = {};
+        counts.tracepoints += 2 + leaf.details;
+        at += 16 + leaf.details_bytes;
+        ++ordinal;
+        ++count;
+    } while (page.sink.has_room() && read_leaf(at, end_at, ordinal, &leaf));
     s.next_ordinal = ordinal;
     page.sink.count_rows(count);
     counts.rows += count;
-    counts.tracepoints += 2 * count;
     return at;
 }
 
@@ -188,9 +247,7 @@ bool Assembler::Impl::plain_end(Page& page, std::uint64_t head) {
         free_details(open);
     }
     const std::int64_t mono = mono_at(page, spanring_record_low(head));
-    const std::uint32_t flags = open.trace.row_flags | RowFlag::kHasStart | RowFlag::kHasDuration |
-                                RowFlag::kNativeSpan |
-                                (open.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
+    const std::uint32_t flags = plain_row_flags(open);
     batch.rows.emplace_back(InPlace([&] {
         return codec::Row{
             .trace_high = open.trace.high,

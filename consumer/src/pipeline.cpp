@@ -50,14 +50,14 @@ void prepare(Turn& turn) {
     turn.encoded_open.resize(turn.open_spans.size());
 }
 
-void encode_part(Turn& turn, std::size_t index) {
+void encode_part(Turn& turn, std::size_t index, codec::Encoder& encoder) {
     const std::size_t before = turn.encoded.size() - turn.batches.size();
     const bool is_open = index >= turn.batches.size();
     const std::size_t open_index = index - turn.batches.size();
     const codec::Batch& batch = is_open ? *turn.open_spans[open_index] : *turn.batches[index];
     Turn::Encoded& part = is_open ? turn.encoded_open[open_index] : turn.encoded[before + index];
     part.rows = batch.rows.size();
-    auto bytes = codec::encode(batch);
+    auto bytes = encoder.encode(batch);
     if (bytes) {
         part.bytes = std::move(*bytes);
         if (!is_open) part.facts = store::facts_of(batch);
@@ -102,11 +102,12 @@ struct Pipeline::Impl {
     }
 
     void work() {
+        codec::Encoder encoder;
         for (;;) {
             Job job;
             jobs.wait_dequeue(job);
             if (job.turn == nullptr) return;
-            encode_part(*job.turn, job.index);
+            encode_part(*job.turn, job.index, encoder);
             // release: pairs with the acquire in encode_all, which then reads the encoded bytes.
             if (job.turn->to_encode.fetch_sub(1, std::memory_order_release) == 1) {
                 job.turn->to_encode.notify_one();
@@ -115,10 +116,10 @@ struct Pipeline::Impl {
     }
 
     // The committer encodes what is small, or the first part, itself: it has nothing else to do.
-    void encode_all(Turn& turn) {
+    void encode_all(Turn& turn, codec::Encoder& encoder) {
         const std::size_t parts = turn.batches.size() + turn.open_spans.size();
         for (std::size_t i = 0; i < parts; ++i) {
-            if (!is_for_workers(turn, i)) encode_part(turn, i);
+            if (!is_for_workers(turn, i)) encode_part(turn, i, encoder);
         }
         for (;;) {
             // acquire: pairs with the release in work().
@@ -135,11 +136,12 @@ struct Pipeline::Impl {
     }
 
     void commit_turns() {
+        codec::Encoder encoder;
         for (;;) {
             Turn* turn = nullptr;
             turns.wait_dequeue(turn);
             if (turn == nullptr) return;
-            encode_all(*turn);
+            encode_all(*turn, encoder);
             leave_out_unstorable(*turn);
             commit(writer, *turn);
             done.enqueue(turn);

@@ -43,7 +43,7 @@ private:
 void prepare(Turn& turn);
 /// Encodes the turn's batch `index`; an index behind the last is a batch of open spans. Different
 /// parts on any threads.
-void encode_part(Turn& turn, std::size_t index);
+void encode_part(Turn& turn, std::size_t index, codec::Encoder& encoder);
 /// Takes out what could not be encoded, or does not fit into one frame, and counts it.
 void leave_out_unstorable(Turn& turn, std::uint64_t payload_max = store::kFramePayloadMax);
 

@@ -115,19 +115,28 @@ Result<Segment::Position*> Segment::position_of(const shm::PageView& view) {
     return &position;
 }
 
+// Valid until the next call.
+Result<std::span<const std::byte>> Segment::copy_of(std::uint32_t page, std::uint32_t from,
+                                                    std::uint32_t to) {
+    const std::size_t bytes = to - from;
+    if (copy_.size() < bytes) copy_.resize(bytes);
+    auto copied = reader_.copy_bytes(page, from, to, copy_.data());
+    if (!copied) return std::move(copied).error();
+    return std::span<const std::byte>(copy_).first(bytes);
+}
+
 // Another database has the first part of this page, and its consumer's knowledge: the part is read
 // for names, ordinals and open spans only.
 Result<void> Segment::catch_up(const shm::PageView& view, std::uint32_t to) {
-    copy_.resize(to - SPANRING_PAGE_DATA);
-    auto copied = reader_.copy_bytes(view.page, SPANRING_PAGE_DATA, to, copy_.data());
-    if (!copied) return copied;
+    auto copy = copy_of(view.page, SPANRING_PAGE_DATA, to);
+    if (!copy) return std::move(copy).error();
     const std::uint64_t before = assembler_.counts().tracepoints;
     auto fed = assembler_.feed({.stream = view.stream,
                                 .sequence = view.sequence,
                                 .base_ticks = view.base_ticks,
                                 .first_ordinal = view.first_ordinal,
                                 .from_start = true,
-                                .records = copy_},
+                                .records = *copy},
                                muted_);
     tracepoints_reported += assembler_.counts().tracepoints - before;
     for (auto& batch : muted_.take()) muted_.recycle(std::move(batch));
@@ -152,16 +161,15 @@ Result<void> Segment::read_page(const shm::PageView& view, RowSink& sink, Draine
     }
     const std::uint32_t from = at.bytes;
     if (from < view.committed) {
-        copy_.resize(view.committed - from);
-        auto copied = reader_.copy_bytes(view.page, from, view.committed, copy_.data());
-        if (!copied) return copied;
-        drained.bytes += copy_.size();
+        auto copy = copy_of(view.page, from, view.committed);
+        if (!copy) return std::move(copy).error();
+        drained.bytes += copy->size();
         auto fed = assembler_.feed({.stream = view.stream,
                                     .sequence = view.sequence,
                                     .base_ticks = view.base_ticks,
                                     .first_ordinal = view.first_ordinal,
                                     .from_start = from == SPANRING_PAGE_DATA,
-                                    .records = copy_},
+                                    .records = *copy},
                                    sink);
         if (!fed) return fed;
         Position& read = positions_[view.page];

@@ -116,6 +116,8 @@ private:
     Result<bool> may_read(shm::PageView& view, bool look_again);
     Result<void> read_page(const shm::PageView& view, RowSink& sink, Drained& drained);
     Result<Position*> position_of(const shm::PageView& view);
+    [[nodiscard]] Result<std::span<const std::byte>> copy_of(std::uint32_t page, std::uint32_t from,
+                                                             std::uint32_t to);
     Result<void> catch_up(const shm::PageView& view, std::uint32_t to);
     [[nodiscard]] bool anybody_inside() const;
     [[nodiscard]] bool gap_before(const shm::PageView& view, Cursor& cursor) const noexcept;
@@ -133,7 +135,7 @@ private:
     std::vector<shm::PageView> round_;  ///< by stream and sequence
     std::size_t round_at_{0};           ///< the next of them
     bool round_whole_{true};            ///< no stream had to be left for the next round
-    std::vector<std::byte> copy_;
+    std::vector<std::byte> copy_;       ///< of a page; only grows
     std::vector<std::byte> resource_;
     std::vector<store::StreamLosses> losses_;
     std::vector<bool> losses_changed_;

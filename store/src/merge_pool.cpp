@@ -115,7 +115,7 @@ Result<std::vector<MergePool::Part>> MergePool::take(const codec::EncodeOptions&
         const std::size_t end = whole ? *std::prev(after) : most;
         pool_.rows.clear();
         for (std::size_t i = begin; i < end; ++i) pool_.rows.push_back(rows[order[i]]);
-        auto encoded = codec::encode(pool_, options);
+        auto encoded = encoder_.encode(pool_, options);
         if (!encoded) return std::move(encoded).error();
         parts.push_back({std::move(*encoded), summary_of(pool_.rows)});
         begin = end;

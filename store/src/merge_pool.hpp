@@ -30,6 +30,7 @@ public:
     [[nodiscard]] Result<std::vector<Part>> take(const codec::EncodeOptions& options);
 
 private:
+    codec::Encoder encoder_;
     codec::Batch pool_;
 };
 

@@ -85,7 +85,8 @@ TEST(Turn, what_cannot_be_encoded_is_left_out_and_counted) {
     Turn turn;
     fill(turn);
     prepare(turn);
-    for (std::size_t i = 0; i < 3; ++i) encode_part(turn, i);
+    codec::Encoder encoder;
+    for (std::size_t i = 0; i < 3; ++i) encode_part(turn, i, encoder);
     leave_out_unstorable(turn);
     EXPECT_EQ(turn.encoded.size(), 1u);
     EXPECT_TRUE(turn.encoded_open.empty());

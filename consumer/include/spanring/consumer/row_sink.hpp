@@ -19,10 +19,7 @@ public:
     /// Returns a batch with room for one more row and, unless a single span is larger than that,
     /// for its details, names and resource.
     codec::Batch& batch() {
-        if (!current_ || current_->rows.size() >= rows_max_ ||
-            current_->content_bytes() >= kBatchBytesTarget) {
-            start();
-        }
+        if (!has_room()) start();
         return *current_;
     }
     /// Changes whenever batch() is another one: what was interned before is then void.
@@ -53,10 +50,10 @@ public:
     /// Rows of one batch: kBatchSpansMax if not said. Open spans, which nobody queries, need fewer.
     void set_rows_max(std::size_t rows) noexcept { rows_max_ = rows; }
     void count_rows(std::size_t rows) noexcept { rows_total_ += rows; }
-    /// How many rows without details batch() takes before it is another one.
-    [[nodiscard]] std::size_t room() const noexcept {
-        return current_ && current_->rows.size() < rows_max_ ? rows_max_ - current_->rows.size()
-                                                             : 0;
+    /// Whether batch() is still the same.
+    [[nodiscard]] bool has_room() const noexcept {
+        return current_ && current_->rows.size() < rows_max_ &&
+               current_->content_bytes() < kBatchBytesTarget;
     }
 
 private:
