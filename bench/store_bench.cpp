@@ -1,5 +1,6 @@
-// The end of a span's way: LZ4 over a batch's columns as the codec does it, and the append of a
-// frame to the database. `ns_each` is one span of the mix. Threads: one.
+// The end of a span's way: LZ4 over a batch's columns as the codec does it, what the catalogue
+// wants to know of a batch, and the append of a frame to the database. `ns_each` is one span, of
+// the mix if nothing else is said. Threads: one.
 #include <benchmark/benchmark.h>
 #include <lz4.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "offline_consumer.hpp"
 #include "spanring/codec/batch.hpp"
 #include "spanring/store/database.hpp"
+#include "spanring/store/frame.hpp"
 #include "timing.hpp"
 #include "workload.hpp"
 
@@ -102,7 +104,36 @@ void append(benchmark::State& state) {
     if (!ns_each.empty()) report(state, ns_each);
 }
 
+/// The walk over a batch's rows for the catalogue.
+void facts(benchmark::State& state, const WorkloadOptions& options) {
+    const RecordedPages pages(options, kSpans);
+    OfflineConsumer consumer(pages.strings());
+    pages.feed(consumer);
+    const auto batches = consumer.take();
+    std::uint64_t spans = 0;
+    for (const auto& batch : batches) spans += batch->rows.size();
+    std::vector<double> ns_each;
+    for ([[maybe_unused]] auto _ : state) {
+        double ns = 0;
+        for (const auto& batch : batches) {
+            // The rows are near: the consumer has just encoded them.
+            benchmark::DoNotOptimize(store::facts_of(*batch));
+            const double start = thread_cpu_ns();
+            benchmark::DoNotOptimize(store::facts_of(*batch));
+            ns += thread_cpu_ns() - start;
+        }
+        state.SetIterationTime(ns / 1e9);
+        ns_each.push_back(ns / static_cast<double>(spans));
+    }
+    report(state, ns_each);
+}
+
 BENCHMARK(lz4)->UseManualTime()->Iterations(kBursts);
+BENCHMARK_CAPTURE(facts, tight, {.mix = false})->UseManualTime()->Iterations(kBursts);
+BENCHMARK_CAPTURE(facts, mix, {.mix = true})->UseManualTime()->Iterations(kBursts);
+BENCHMARK_CAPTURE(facts, mix_with_attributes, {.mix = true, .integers = 1, .texts = 1})
+    ->UseManualTime()
+    ->Iterations(kBursts);
 BENCHMARK(append)->UseManualTime()->Iterations(kBursts);
 
 }  // namespace

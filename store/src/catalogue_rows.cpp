@@ -1,6 +1,7 @@
 // The catalogue writer's rows: from what a turn has gathered to SQL.
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "catalogue_writer.hpp"
 #include "trace_filter.hpp"
@@ -51,7 +52,7 @@ Result<void> CatalogueWriter::store(std::uint64_t window, Extent& extent, const 
         services.push_back(*id);
     }
     std::sort(services.begin(), services.end());
-    const auto filter = make_filter(facts.trace_hashes);
+    const auto filter = make_filter(std::move(facts.traces));
     constexpr auto kNoMin = std::numeric_limits<std::int64_t>::max();
     constexpr auto kNoMax = std::numeric_limits<std::int64_t>::min();
     insert_extent_.bind(1, window).bind(2, extent.offset).bind(3, extent.bytes);

@@ -5,7 +5,7 @@
 namespace spanring::store {
 
 /// PRAGMA user_version. Raise it with every change below.
-inline constexpr int kCatalogueVersion = 2;
+inline constexpr int kCatalogueVersion = 3;
 
 // Before the first table is made, or it has no effect.
 inline constexpr const char* kCatalogueFirstPragmas = "PRAGMA auto_vacuum=INCREMENTAL;";
@@ -19,7 +19,7 @@ inline constexpr const char* kCataloguePragmas =
     "PRAGMA journal_size_limit=16777216;";
 
 // extents: neighbouring frames of one window as a range of bytes, which is what readers skip or
-// read. services: u32 ids, ascending. trace_filter: trace_filter.hpp. start_ns_*: of spans that
+// read. services: u32 ids, ascending. trace_filter: docs/format/frame.md. start_ns_*: of spans that
 // have a start; none: min > max.
 // compacted: offsets are those of the window's compacted file. A window's extents change to them in
 // one transaction, some time after the file did.

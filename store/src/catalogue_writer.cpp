@@ -9,7 +9,6 @@
 #include "catalogue_schema.hpp"
 #include "recovery.hpp"
 #include "spanring/base/os.hpp"
-#include "trace_filter.hpp"
 
 namespace spanring::store {
 namespace {

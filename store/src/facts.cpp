@@ -1,11 +1,13 @@
 #include "facts.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <optional>
+#include <utility>
 
 #include "spanring/abi/record_layout.h"
 #include "spanring/codec/details.hpp"
-#include "trace_filter.hpp"
 
 namespace spanring::store {
 namespace {
@@ -30,51 +32,78 @@ std::string service_of_records(const codec::Batch& batch, std::span<const std::b
     return service ? *service : kUnknownService;
 }
 
-/// The keys of a batch's attributes, each once, whatever the number of spans.
-void add_keys(const codec::Batch& batch, std::set<std::string>& keys) {
-    std::vector<bool> seen(batch.string_count());
-    const auto walk = [&](std::span<const std::byte> records) {
-        codec::DetailReader reader(records);
-        for (codec::Detail detail; reader.next(&detail);) {
-            if (!is_attribute(detail.kind) || detail.id >= seen.size() || seen[detail.id]) continue;
-            seen[detail.id] = true;
-            keys.emplace(batch.string(detail.id));
-        }
-    };
-    walk(batch.details);
-    for (std::size_t i = 1; i < batch.resource_count(); ++i)
-        walk(batch.resource(static_cast<codec::ResourceId>(i)));
+/// Which strings are keys of attributes in these records: a walk over their heads alone, as there
+/// are some for each span. Stops at a malformed one.
+void mark_keys(std::span<const std::byte> records, std::vector<std::uint8_t>& is_key) {
+    for (std::size_t at = 0; records.size() - at >= 8;) {
+        std::uint64_t head;
+        std::memcpy(&head, records.data() + at, sizeof head);
+        const std::uint32_t bytes = spanring_record_bytes(head);
+        if (bytes == 0 || bytes > records.size() - at) return;
+        at += bytes;
+        const std::uint32_t key = spanring_record_id(head);
+        if (is_attribute(spanring_record_kind(head) & SPANRING_REC_DETAIL_MASK) &&
+            key < is_key.size())
+            is_key[key] = 1;
+    }
 }
 
-/// The operations of one batch, in a list for each name.
+/// The keys of a batch's attributes, each once, whatever the number of spans.
+void add_keys(const codec::Batch& batch, std::set<std::string>& keys) {
+    std::vector<std::uint8_t> is_key(batch.string_count());
+    mark_keys(batch.details, is_key);
+    for (std::size_t i = 1; i < batch.resource_count(); ++i)
+        mark_keys(batch.resource(static_cast<codec::ResourceId>(i)), is_key);
+    for (std::size_t i = 0; i < is_key.size(); ++i)
+        if (is_key[i] != 0) keys.emplace(batch.string(static_cast<codec::StringId>(i)));
+}
+
+/// The spans of one batch by operation and status, in a list for each name. Neighbours are often
+/// alike.
 class LocalOperations {
 public:
     struct One {
-        codec::StringId name{0};
+        codec::StringId name{kNone};
         codec::ResourceId resource{0};
         std::uint8_t kind{0};
-        OperationCounts counts;
+        std::uint8_t status{0};
         std::uint32_t next{kNone};
+        std::uint64_t spans{0};
+        [[nodiscard]] bool holds(const codec::Row& row) const noexcept {
+            return name == row.name && resource == row.resource && kind == row.kind &&
+                   status == row.status;
+        }
     };
 
-    explicit LocalOperations(std::size_t names) : first_(names, kNone) {}
-    OperationCounts& of(const codec::Row& row) {
-        std::uint32_t* at = &first_[row.name];
-        while (*at != kNone) {
-            One& one = all_[*at];
-            if (one.resource == row.resource && one.kind == row.kind) return one.counts;
-            at = &one.next;
-        }
-        *at = static_cast<std::uint32_t>(all_.size());
-        all_.push_back({row.name, row.resource, row.kind, {}, kNone});
-        return all_.back().counts;
+    explicit LocalOperations(std::size_t names) : first_(names, kNone), all_(1) {}
+    LocalOperations(const LocalOperations&) = delete;
+    LocalOperations& operator=(const LocalOperations&) = delete;
+    ~LocalOperations() = default;
+
+    void count(const codec::Row& row) {
+        if (!recent_->holds(row)) change(row);
+        ++recent_->spans;
     }
+    /// The first is none.
     [[nodiscard]] const std::vector<One>& all() const noexcept { return all_; }
 
 private:
     static constexpr std::uint32_t kNone = 0xffffffff;
+
+    void change(const codec::Row& row) {
+        std::uint32_t* at = &first_[row.name];
+        while (*at != kNone && !all_[*at].holds(row)) at = &all_[*at].next;
+        if (*at != kNone) {
+            recent_ = &all_[*at];
+            return;
+        }
+        *at = static_cast<std::uint32_t>(all_.size());
+        recent_ = &all_.emplace_back(One{row.name, row.resource, row.kind, row.status});
+    }
+
     std::vector<std::uint32_t> first_;  ///< by name
     std::vector<One> all_;
+    One* recent_{all_.data()};
 };
 
 }  // namespace
@@ -89,31 +118,34 @@ std::vector<std::string> services_of(const codec::Batch& batch) {
 
 void Facts::add(const codec::Batch& batch) {
     LocalOperations local(std::max<std::size_t>(batch.string_count(), 1));
-    std::optional<TraceKey> last;
+    TraceGatherer gatherer;
+    std::size_t starts = 0;
+    std::int64_t first = any_start ? start_ns_min : std::numeric_limits<std::int64_t>::max();
+    std::int64_t last = any_start ? start_ns_max : std::numeric_limits<std::int64_t>::min();
     for (const codec::Row& row : batch.rows) {
-        OperationCounts& counts = local.of(row);
-        ++counts.spans;
-        counts.errors += row.status == SPANRING_STATUS_ERROR;
-        const TraceKey key = trace_key(row);
-        if (key != last) trace_hashes.push_back(hash_of(key));
-        last = key;
-        if ((row.flags & RowFlag::kHasStart) == 0) {
-            all_start = false;
-            continue;
-        }
-        start_ns_min = any_start ? std::min(start_ns_min, row.start_ns) : row.start_ns;
-        start_ns_max = any_start ? std::max(start_ns_max, row.start_ns) : row.start_ns;
+        local.count(row);
+        gatherer.add(row);
+        if ((row.flags & RowFlag::kHasStart) == 0) continue;
+        ++starts;
+        first = std::min(first, row.start_ns);
+        last = std::max(last, row.start_ns);
+    }
+    traces.add(std::move(gatherer).take());
+    all_start = all_start && starts == batch.rows.size();
+    if (starts != 0) {
         any_start = true;
+        start_ns_min = first;
+        start_ns_max = last;
     }
     spans += batch.rows.size();
     const auto names = services_of(batch);
-    for (const auto& one : local.all()) {
+    for (const auto& one : std::span(local.all()).subspan(1)) {
         const std::string& service = names[one.resource];
         services.insert(service);
         auto& total = operations[{service, std::string(batch.string(one.name)),
                                   static_cast<codec::SpanKind>(one.kind)}];
-        total.spans += one.counts.spans;
-        total.errors += one.counts.errors;
+        total.spans += one.spans;
+        total.errors += one.status == SPANRING_STATUS_ERROR ? one.spans : 0;
     }
     for (std::size_t i = 1; i <= batch.instance_count(); ++i)
         host_keys.insert(batch.instance(static_cast<codec::InstanceIndex>(i)).host_key);
@@ -129,7 +161,7 @@ void Facts::add(const Facts& other) {
     services.insert(other.services.begin(), other.services.end());
     attribute_keys.insert(other.attribute_keys.begin(), other.attribute_keys.end());
     host_keys.insert(other.host_keys.begin(), other.host_keys.end());
-    trace_hashes.insert(trace_hashes.end(), other.trace_hashes.begin(), other.trace_hashes.end());
+    traces.add(other.traces);
     spans += other.spans;
     all_start = all_start && other.all_start;
     if (!other.any_start) return;

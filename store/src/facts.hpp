@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "spanring/codec/batch.hpp"
+#include "trace_set.hpp"
 
 namespace spanring::store {
 
@@ -29,7 +30,7 @@ struct Facts {
     std::set<std::string> services;
     std::set<std::string> attribute_keys;
     std::set<Key128> host_keys;
-    std::vector<std::uint64_t> trace_hashes;  ///< of TraceKeys; neighbours differ
+    TraceSet traces;
     std::uint64_t spans{0};
     bool any_start{false};  ///< else the next two mean nothing
     bool all_start{true};   ///< false: there are spans without a start

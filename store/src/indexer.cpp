@@ -12,7 +12,7 @@ namespace {
 // Frames are gathered this long into one transaction: at 1,000 commits a second, 200 of them.
 // Readers read what is not indexed from the log, so only their speed depends on it.
 constexpr std::chrono::milliseconds kGatherTime{200};
-// Facts wait for the thread up to so many spans, of 8 bytes each at most: a turn's worth at any
+// Facts wait for the thread up to so many spans, of 16 bytes each at most: a turn's worth at any
 // rate that it keeps up with.
 constexpr std::uint64_t kFactsSpansMax = 2u << 20;
 

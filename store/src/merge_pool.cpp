@@ -8,7 +8,7 @@
 
 #include "row_copy.hpp"
 #include "spanring/abi/record_layout.h"
-#include "trace_filter.hpp"
+#include "trace_set.hpp"
 
 namespace spanring::store {
 namespace {

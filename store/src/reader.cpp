@@ -5,8 +5,8 @@
 namespace spanring::store {
 namespace {
 
-// Of trace filters held in memory: those of about 600 M spans in traces of five. The others are
-// fetched one by one.
+// Of trace filters held in memory: those of about 600 M spans in foreign traces of five, and of far
+// more in native ones. The others are fetched one by one.
 constexpr std::size_t kFilterBytesMax = 256u << 20;
 
 }  // namespace
@@ -53,13 +53,13 @@ bool ReaderImpl::materialise_open(const codec::Batch& batch, std::size_t index, 
     return true;
 }
 
-std::vector<std::uint64_t> ReaderImpl::hashes_of(const std::vector<TraceId>& ids) {
-    std::vector<std::uint64_t> hashes;
+WantedTraces ReaderImpl::wanted_of(const std::vector<TraceId>& ids) {
+    std::vector<TraceKey> all;
     const std::set<Key128> host_keys =
         view_.catalogue() != nullptr ? view_.catalogue()->host_keys() : std::set<Key128>{};
     for (const TraceId& id : ids)
-        for (const TraceKey& key : keys_of(id, host_keys)) hashes.push_back(hash_of(key));
-    return hashes;
+        for (const TraceKey& key : keys_of(id, host_keys)) all.push_back(key);
+    return WantedTraces(all);
 }
 
 void ReaderImpl::load_filters() {
@@ -78,7 +78,7 @@ void ReaderImpl::load_filters() {
     });
 }
 
-bool ReaderImpl::filter_allows(const Piece& piece, const std::vector<std::uint64_t>& hashes) {
+bool ReaderImpl::filter_allows(const Piece& piece, const WantedTraces& wanted) {
     if (!piece.indexed() || view_.catalogue() == nullptr) return true;
     std::vector<std::byte> fetched;
     std::span<const std::byte> filter;
@@ -89,12 +89,11 @@ bool ReaderImpl::filter_allows(const Piece& piece, const std::vector<std::uint64
     } else {
         return true;
     }
-    return std::any_of(hashes.begin(), hashes.end(),
-                       [&](std::uint64_t hash) { return may_contain(filter, hash); });
+    return may_contain(filter, wanted);
 }
 
 bool ReaderImpl::may_match(const Piece& piece, const SpanFilter& filter,
-                           const std::vector<std::uint64_t>& trace_hashes) {
+                           const WantedTraces& wanted) {
     if (!piece.indexed()) return true;
     if (filter.since_ns && piece.start_ns_max < *filter.since_ns) return false;
     if (filter.until_ns && piece.start_ns_min >= *filter.until_ns) return false;
@@ -103,14 +102,14 @@ bool ReaderImpl::may_match(const Piece& piece, const SpanFilter& filter,
         if (!service || !std::binary_search(piece.services.begin(), piece.services.end(), *service))
             return false;
     }
-    return !filter.trace_id || filter_allows(piece, trace_hashes);
+    return !filter.trace_id || filter_allows(piece, wanted);
 }
 
 Result<void> ReaderImpl::visit(const SpanFilter& filter, const SpanVisitor& visitor,
                                const Progress& progress) {
-    std::vector<std::uint64_t> hashes;
+    WantedTraces wanted;
     if (filter.trace_id) {
-        hashes = hashes_of({*filter.trace_id});
+        wanted = wanted_of({*filter.trace_id});
         load_filters();
     }
     std::uint64_t total = 0;
@@ -128,7 +127,7 @@ Result<void> ReaderImpl::visit(const SpanFilter& filter, const SpanVisitor& visi
     };
     view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
-        if (may_match(piece, filter, hashes) && !each_batch(piece, visit_batch)) return {};
+        if (may_match(piece, filter, wanted) && !each_batch(piece, visit_batch)) return {};
         done += piece.bytes;
         if (progress) progress(done, total);
     }

@@ -12,6 +12,7 @@
 #include "log_view.hpp"
 #include "row_matcher.hpp"
 #include "spanring/store/database.hpp"
+#include "trace_filter.hpp"
 
 namespace spanring::store {
 
@@ -44,11 +45,11 @@ private:
     /// with a warning. Returns false if stopped.
     bool each_batch(const Piece& piece, const BatchTaker& take);
     /// By what the catalogue knows. Tail pieces always may.
-    bool may_match(const Piece& piece, const SpanFilter& filter,
-                   const std::vector<std::uint64_t>& trace_hashes);
-    bool filter_allows(const Piece& piece, const std::vector<std::uint64_t>& hashes);
+    bool may_match(const Piece& piece, const SpanFilter& filter, const WantedTraces& wanted);
+    bool filter_allows(const Piece& piece, const WantedTraces& wanted);
     void load_filters();
-    [[nodiscard]] std::vector<std::uint64_t> hashes_of(const std::vector<TraceId>& ids);
+    /// In the forms in which extents may hold them.
+    [[nodiscard]] WantedTraces wanted_of(const std::vector<TraceId>& ids);
     /// Row `index` as a span; false with a warning if it cannot be read.
     bool materialise(const codec::Batch& batch, std::size_t index, codec::Span* span);
     bool materialise_open(const codec::Batch& batch, std::size_t index, codec::Span* span);

@@ -106,7 +106,7 @@ private:
 
 std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& ids) {
     std::vector<std::vector<Span>> traces(ids.size());
-    const auto hashes = hashes_of(ids);
+    const WantedTraces wanted_anywhere = wanted_of(ids);
     load_filters();
     Span span;
     const auto take_from = [&](const codec::Batch& batch, bool open) {
@@ -123,7 +123,7 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
     };
     view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
-        if (!filter_allows(piece, hashes)) continue;
+        if (!filter_allows(piece, wanted_anywhere)) continue;
         (void)each_batch(piece, [&](const codec::Batch& batch) {
             take_from(batch, false);
             return true;
@@ -155,12 +155,12 @@ std::vector<TraceId> ReaderImpl::newest_matches(const SpanFilter& filter, std::s
     for (const Piece& piece : view_.pieces()) order.push_back(&piece);
     std::stable_sort(order.begin(), order.end(),
                      [&](const Piece* a, const Piece* b) { return start_of(*a) > start_of(*b); });
-    std::vector<std::uint64_t> hashes;
-    if (filter.trace_id) hashes = hashes_of({*filter.trace_id});
+    WantedTraces wanted;
+    if (filter.trace_id) wanted = wanted_of({*filter.trace_id});
     view_.begin_pass();
     for (const Piece* piece : order) {
         if (!candidates.open_for(start_of(*piece))) break;
-        if (may_match(*piece, filter, hashes)) (void)each_batch(*piece, take_from);
+        if (may_match(*piece, filter, wanted)) (void)each_batch(*piece, take_from);
     }
     return candidates.newest();
 }

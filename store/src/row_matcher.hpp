@@ -9,7 +9,7 @@
 #include "facts.hpp"
 #include "spanring/codec/batch.hpp"
 #include "spanring/store/database.hpp"
-#include "trace_filter.hpp"
+#include "trace_set.hpp"
 
 namespace spanring::store {
 

@@ -1,21 +1,64 @@
 #include "trace_filter.hpp"
 
+#include <algorithm>
 #include <bit>
+
+#include "wire.hpp"
 
 namespace spanring::store {
 namespace {
+
+constexpr std::uint8_t kFormat = 1;
 
 constexpr std::size_t kBlockBytes = 64;
 constexpr std::size_t kBitsPerKey = 16;
 constexpr int kProbes = 8;
 
-// The finaliser of MurmurHash3 (Appleby, public domain): every input bit changes every output bit
-// with a probability near 1/2.
-std::uint64_t mix(std::uint64_t x) noexcept {
-    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdull;
-    x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ull;
-    return x ^ (x >> 33);
+// ------------------------------------------------------------------------------------- ranges
+
+/// Sorted ranges of one instance, from `begin`; returns where they end.
+std::size_t write_instance(std::span<const TraceRange> ranges, std::size_t begin, WireWriter& out) {
+    std::vector<std::byte> bytes;
+    WireWriter of_instance(bytes);
+    const std::uint64_t instance = ranges[begin].instance;
+    std::uint64_t last = 0;
+    for (; begin < ranges.size() && ranges[begin].instance == instance; ++begin) {
+        of_instance.varint(ranges[begin].first - last);
+        of_instance.varint(ranges[begin].last - ranges[begin].first);
+        last = ranges[begin].last;
+    }
+    out.raw(&instance, sizeof instance);
+    out.block(bytes);
+    return begin;
 }
+
+void write_ranges(std::span<const TraceRange> ranges, std::vector<std::byte>& filter) {
+    std::uint64_t instances = 0;
+    for (std::size_t i = 0; i < ranges.size(); ++i)
+        instances += i == 0 || ranges[i].instance != ranges[i - 1].instance;
+    WireWriter out(filter);
+    out.varint(instances);
+    for (std::size_t begin = 0; begin < ranges.size();) begin = write_instance(ranges, begin, out);
+}
+
+/// Whether one of the keys, which are sorted and all of this instance, is in its ranges, or these
+/// are malformed.
+bool in_ranges(std::span<const std::byte> bytes, std::span<const TraceRange> keys) noexcept {
+    WireReader in(bytes);
+    std::uint64_t last = 0;
+    auto key = keys.begin();
+    while (!in.at_end() && key != keys.end()) {
+        const std::uint64_t first = last + in.varint();
+        const bool wraps = first < last;
+        last = first + in.varint();
+        if (!in.ok() || wraps || last < first) return true;
+        while (key != keys.end() && key->first < first) ++key;
+        if (key != keys.end() && key->first <= last) return true;
+    }
+    return false;
+}
+
+// -------------------------------------------------------------------------------------- Bloom
 
 std::size_t block_of(std::uint64_t hash, std::size_t blocks) noexcept {
     // The upper half scaled to the number of blocks: no division (Lemire 2016).
@@ -29,14 +72,6 @@ void probe(std::uint64_t hash, Visit visit) noexcept {
     for (int i = 0; i < kProbes; ++i, bits = (bits >> 7) | (bits << 57))
         visit(static_cast<std::size_t>(bits & 511));
 }
-
-}  // namespace
-
-std::uint64_t hash_of(const TraceKey& key) noexcept {
-    return mix(key.high ^ mix(key.low + (key.native ? 0x5bd1e995u : 0u)));
-}
-
-namespace {
 
 /// How many of them differ. Open addressing; a hash of 0 counts each time, which costs two bytes.
 std::size_t count_distinct(std::span<const std::uint64_t> hashes) {
@@ -52,29 +87,63 @@ std::size_t count_distinct(std::span<const std::uint64_t> hashes) {
     return distinct;
 }
 
-}  // namespace
-
-std::vector<std::byte> make_filter(std::span<const std::uint64_t> hashes) {
+void write_bloom(std::span<const std::uint64_t> hashes, std::vector<std::byte>& filter) {
+    if (hashes.empty()) return;
     const std::size_t blocks =
         (count_distinct(hashes) * kBitsPerKey + 8 * kBlockBytes - 1) / (8 * kBlockBytes);
-    std::vector<std::byte> filter(blocks * kBlockBytes);
+    const std::size_t begin = filter.size();
+    filter.resize(begin + blocks * kBlockBytes);
     for (const std::uint64_t hash : hashes) {
-        std::byte* block = filter.data() + block_of(hash, blocks) * kBlockBytes;
+        std::byte* block = filter.data() + begin + block_of(hash, blocks) * kBlockBytes;
         probe(hash, [block](std::size_t bit) { block[bit / 8] |= std::byte{1} << (bit % 8); });
     }
-    return filter;
 }
 
-bool may_contain(std::span<const std::byte> filter, std::uint64_t hash) noexcept {
-    if (filter.empty()) return false;
-    if (filter.size() % kBlockBytes != 0) return true;
+bool in_bloom(std::span<const std::byte> bloom, std::uint64_t hash) noexcept {
     const std::byte* block =
-        filter.data() + block_of(hash, filter.size() / kBlockBytes) * kBlockBytes;
+        bloom.data() + block_of(hash, bloom.size() / kBlockBytes) * kBlockBytes;
     bool all = true;
     probe(hash, [&](std::size_t bit) {
         all = all && (block[bit / 8] & (std::byte{1} << (bit % 8))) != std::byte{0};
     });
     return all;
+}
+
+}  // namespace
+
+std::vector<std::byte> make_filter(TraceSet traces) {
+    traces.compact();
+    std::vector<std::byte> filter{std::byte{kFormat}};
+    write_ranges(traces.ranges, filter);
+    write_bloom(traces.hashes, filter);
+    return filter;
+}
+
+WantedTraces::WantedTraces(const std::vector<TraceKey>& keys) {
+    for (const TraceKey& key : keys) {
+        if (key.native) native_.push_back({key.high, key.low, key.low});
+        hashes_.push_back(hash_of(key));
+    }
+    std::sort(native_.begin(), native_.end());
+}
+
+bool may_contain(std::span<const std::byte> filter, const WantedTraces& wanted) noexcept {
+    if (filter.empty() || filter.front() != std::byte{kFormat}) return true;
+    WireReader in(filter.subspan(1));
+    for (std::uint64_t left = in.varint(); left > 0 && in.ok(); --left) {
+        std::uint64_t instance = 0;
+        in.raw(&instance, sizeof instance);
+        const auto bytes = in.block();
+        const auto keys = std::equal_range(
+            wanted.native_.begin(), wanted.native_.end(), TraceRange{instance, 0, 0},
+            [](const auto& a, const auto& b) { return a.instance < b.instance; });
+        if (keys.first != keys.second && in_ranges(bytes, {keys.first, keys.second})) return true;
+    }
+    const auto bloom = in.rest();
+    if (!in.ok() || bloom.size() % kBlockBytes != 0) return true;
+    if (bloom.empty()) return false;
+    return std::any_of(wanted.hashes_.begin(), wanted.hashes_.end(),
+                       [bloom](std::uint64_t hash) { return in_bloom(bloom, hash); });
 }
 
 }  // namespace spanring::store

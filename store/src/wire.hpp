@@ -1,6 +1,7 @@
-// Integers and byte strings in the positions section of a frame: LEB128 varints, because at 1,000
-// small commits a second the positions are most of what is written. Threads: one writer's or
-// reader's own buffer. A WireReader never reads out of bounds, whatever the bytes are.
+// Integers and byte strings in the positions section of a frame and in trace filters: LEB128
+// varints, because at 1,000 small commits a second the positions are most of what is written.
+// Threads: one writer's or reader's own buffer. A WireReader never reads out of bounds, whatever
+// the bytes are.
 #pragma once
 
 #include <cstddef>
@@ -77,6 +78,8 @@ public:
         return found;
     }
 
+    /// What is not read yet.
+    [[nodiscard]] std::span<const std::byte> rest() const noexcept { return rest_; }
     [[nodiscard]] bool ok() const noexcept { return ok_; }
     [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
 
