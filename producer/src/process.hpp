@@ -25,7 +25,7 @@
 namespace spanring::detail {
 
 /// Changes with every change of a struct in this file: copies of different versions do not share.
-inline constexpr std::uint64_t kProcessMagic = 0x3430'434f'5250'5053;  // "SPPROC04"
+inline constexpr std::uint64_t kProcessMagic = 0x3530'434f'5250'5053;  // "SPPROC05"
 inline constexpr const char* kProcessName = "spanring-process";
 /// A missing directory or a full tmpfs is looked at again this often at most.
 inline constexpr std::uint64_t kRetryNs = 1'000'000'000;

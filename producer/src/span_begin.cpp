@@ -1,5 +1,5 @@
 // Beginning and ending spans out of line: first use, explicit parents, inline names, losses.
-#include "spanring/span.hpp"
+#include "spanring/macros.hpp"
 #include "tracepoint.hpp"
 
 namespace spanring::detail {
@@ -74,7 +74,7 @@ void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) 
 
 /// Nothing has been released, and nothing has grown, since the ring was found full.
 bool is_still_full(const Writer& writer, std::uint32_t flags) noexcept {
-    return writer.full_at != 0 && writer.slot != nullptr && writer.gate == flags &&
+    return writer.full_at != 0 && writer.slot != nullptr && writer.gate == gate_word(flags) &&
            writer.full_at == segment_of(writer).released_count() + 1 &&
            !segment_of(writer).revoked() && writer.stash.used == 0;
 }
@@ -91,6 +91,8 @@ bool drop_begin(SpanState& span) noexcept {
     Writer* writer = t_writer;
     if (!is_still_full(*writer, load_flags())) return false;
     ThreadState* state = state_of(writer);
+    spanring_thread_slot* slot;
+    char* cursor;
     StackEntry* top = state->top;
     const StackEntry entry{writer->next_key,
                            top->kind == EntryKind::kNone ? writer->next_key : top->root,
@@ -101,7 +103,7 @@ bool drop_begin(SpanState& span) noexcept {
                            0};
     if ((top->flags & (kEntryGated | kEntrySuppressed)) != 0 || top + 1 == state->limit ||
         writer->generation != 0 || writer->resync == 0 || must_tell_state(entry) ||
-        !enter(writer, 0)) {
+        !enter(writer, 0, slot, cursor)) {
         return false;
     }
     std::uint64_t& lost = writer->slot->lost_spans[SPANRING_LOST_RING_FULL];
@@ -115,7 +117,7 @@ bool drop_begin(SpanState& span) noexcept {
     // relaxed: see install() in page.cpp.
     __atomic_store_n(&writer->slot->next_ordinal, SpanKey{writer->next_key}.ordinal(),
                      __ATOMIC_RELAXED);
-    leave(writer);
+    leave(slot);
     if (writer->stash.used != 0) after_slow(writer);
     return true;
 }
@@ -128,16 +130,18 @@ bool drop_end(SpanState& span) noexcept {
         return false;
     }
     ThreadState* state = state_of(writer);
+    spanring_thread_slot* slot;
+    char* cursor;
     if (state->top->key != span.key || state->top->kind != EntryKind::kSpan ||
         state->top->flags != kEntryLost || writer->generation != 0 || writer->resync == 0 ||
-        !enter(writer, 0)) {
+        !enter(writer, 0, slot, cursor)) {
         return false;
     }
     --state->top;
     know_less(*state);
     if ((state->top->flags & kEntryGated) != 0) writer->gate = 0;
     span.writer = nullptr;
-    leave(writer);
+    leave(slot);
     if (writer->stash.used != 0) after_slow(writer);
     return true;
 }
@@ -345,6 +349,38 @@ void end_slow(SpanState& span) noexcept {
     } else if (!lost) {
         end_for(tracepoint, key, shared);
     }
+}
+
+namespace {
+
+SpanState state_of_token(const SpanToken& token) noexcept {
+    SpanState span;
+    span.writer = token.writer;
+    span.key = token.key;
+    set_life(span, token.life);
+    return span;
+}
+
+}  // namespace
+
+SpanToken begin_site_slow(CallSiteList& list, CallSite& site) noexcept {
+    SpanState span;
+    if (enabled(load_flags()) && (site_listed(site) || register_site(list, site))) {
+        begin_slow(span, NameRef(site.name), nullptr);
+    }
+    return {span.writer, span.key, life_of(span)};
+}
+
+std::uint64_t kind_token_slow(Writer* writer, std::uint64_t key, std::uint64_t life,
+                              SpanKind kind) noexcept {
+    SpanState span = state_of_token({writer, key, life});
+    kind_slow(span, kind);
+    return life_of(span);
+}
+
+void end_token_slow(Writer* writer, std::uint64_t key, std::uint64_t life) noexcept {
+    SpanState span = state_of_token({writer, key, life});
+    end_slow(span);
 }
 
 void release_slow(SpanState& span) noexcept {

@@ -1,7 +1,5 @@
 // Details of a span out of line: attributes, events, links, status, kind, name.
-#include <bit>
-
-#include "spanring/event.hpp"
+#include "spanring/macros.hpp"
 #include "tracepoint.hpp"
 
 namespace spanring::detail {
@@ -90,40 +88,8 @@ void write_event(Tracepoint& tracepoint, const Target& target, NameRef name,
     if (!put_item_attributes(tracepoint, attributes)) tracepoint.lost(Loss::kDetail);
 }
 
-/// Bytes of the attribute's record if it can be written at once; 0: it cannot.
-std::size_t plain_bytes(const Attribute& attribute) noexcept {
-    const AttributeValue& value = attribute.value;
-    if (cached_number(attribute.key.name()) == 0) return 0;
-    const bool text = value.type() == AttributeValue::Type::kString;
-    return text && value.count() > kTextFastMax                    ? 0
-           : text || value.type() <= AttributeValue::Type::kDouble ? value_bytes(value)
-                                                                   : 0;
-}
-
-void put_plain(Writer* writer, const Attribute& attribute) noexcept {
-    const AttributeValue& value = attribute.value;
-    const std::uint32_t key = cached_number(attribute.key.name());
-    const auto head = [&](std::uint32_t kind, std::uint32_t low) {
-        put(writer, spanring_record_head(kind | SPANRING_TARGET_ITEM, key, low));
-    };
-    switch (value.type()) {
-        case AttributeValue::Type::kBool:
-            return head(SPANRING_REC_ATTR_BOOL, value.boolean() ? 1 : 0);
-        case AttributeValue::Type::kInt:
-            head(SPANRING_REC_ATTR_INT, 0);
-            return put(writer, static_cast<std::uint64_t>(value.integer()));
-        case AttributeValue::Type::kDouble:
-            head(SPANRING_REC_ATTR_DOUBLE, 0);
-            return put(writer, std::bit_cast<std::uint64_t>(value.real()));
-        default: {
-            head(SPANRING_REC_ATTR_STRING, static_cast<std::uint32_t>(value.count()));
-            put_padded(writer, value.data(), value.count());
-        }
-    }
-}
-
 /// An event of the span on top whose keys have numbers and whose values are plain, if the page has
-/// room: most events. Returns false if the slow path has to.
+/// room: most events with attributes that come here. Returns false if the slow path has to.
 bool event_fast(Writer* writer, std::uint64_t key, NameRef name,
                 std::span<const Attribute> attributes) noexcept {
     const std::uint32_t number = cached_number(name.name);
@@ -135,21 +101,27 @@ bool event_fast(Writer* writer, std::uint64_t key, NameRef name,
         bytes += own;
     }
     StackEntry* top = state_of(writer)->top;
-    if (top->key != key || top->kind != EntryKind::kSpan ||
-        (top->flags & (kEntryLost | kEntryShared)) != 0 ||
-        top->detail_bytes + bytes + 8 > SPANRING_SPAN_BYTES_MAX || !enter(writer, bytes)) {
+    if (bytes > SPANRING_SPAN_BYTES_MAX - kEventTimeBytes ||
+        !takes_details(top, key, bytes + kEventTimeBytes)) {
         return false;
     }
+    spanring_thread_slot* slot;
+    char* cursor;
+    if (!enter(writer, bytes, slot, cursor)) return false;
     const std::uint64_t delta = delta_now(writer);
     if ((delta >> 32) != 0) {
-        leave(writer);
+        leave(slot);
         return false;
     }
-    put(writer,
-        spanring_record_head(SPANRING_REC_EVENT, number, static_cast<std::uint32_t>(delta)));
-    for (const Attribute& attribute : attributes) put_plain(writer, attribute);
-    top->detail_bytes += static_cast<std::uint32_t>(bytes + 8);
-    publish_and_leave(writer);
+    top->detail_bytes += static_cast<std::uint32_t>(bytes + kEventTimeBytes);
+    put_at(cursor,
+           spanring_record_head(SPANRING_REC_EVENT, number, static_cast<std::uint32_t>(delta)));
+    char* place = cursor + 8;
+    for (const Attribute& attribute : attributes) {
+        place = put_plain(place, SPANRING_TARGET_ITEM, cached_number(attribute.key.name()),
+                          attribute.value);
+    }
+    publish_and_leave(writer, slot, place);
     return true;
 }
 
@@ -240,7 +212,7 @@ bool is_lost_top(Tracepoint& tracepoint) noexcept {
 /// that a signal handler does not stash.
 template <typename Write>
 void write_detail(SpanState& span, Write&& write) noexcept {
-    if (span.writer == nullptr || (span.bits & kStateLost) != 0) return;
+    if (takes_nothing(span)) return;
     Tracepoint tracepoint;
     if (tracepoint.state() == Tracepoint::State::kSignal) {
         return count_signal_loss(tracepoint.writer(), Loss::kDetail);
@@ -285,6 +257,11 @@ void write_status(Tracepoint& tracepoint, const Target& target, StatusCode code,
 }  // namespace
 
 void set_slow(SpanState& span, NameRef key, const AttributeValue& value) noexcept {
+    // A value whose type the call site did not know.
+    if (on_hot_path(span) &&
+        attribute_fast(span.writer, span.key, cached_number(key.name), value)) {
+        return;
+    }
     Tracepoint tracepoint;
     if (tracepoint.state() == Tracepoint::State::kSignal) {
         return stash_attribute(tracepoint.writer(), key, value, &span);
@@ -322,7 +299,7 @@ void event_slow(SpanState& span, NameRef name, std::span<const Attribute> attrib
 
 void current_event_slow(NameRef name, std::span<const Attribute> attributes) noexcept {
     Writer* writer = t_writer;
-    if ((load_flags() & ~SPANRING_FLAG_WAITING) == writer->gate &&
+    if (is_open(writer, load_flags()) &&
         event_fast(writer, state_of(writer)->top->key, name, attributes)) {
         return;
     }
@@ -344,6 +321,12 @@ void current_event_slow(NameRef name, std::span<const Attribute> attributes) noe
     }
     if (is_lost_top(tracepoint)) return;
     write_event(tracepoint, target, name, attributes);
+}
+
+void site_event_slow(CallSiteList& list, CallSite& site,
+                     std::span<const Attribute> attributes) noexcept {
+    if (!enabled(load_flags()) || (!site_listed(site) && !register_site(list, site))) return;
+    current_event_slow(NameRef(site.name), attributes);
 }
 
 void link_slow(SpanState& span, const Context& context,

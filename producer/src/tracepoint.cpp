@@ -139,11 +139,11 @@ Tracepoint::~Tracepoint() {
     if (writer_->slot != nullptr) {
         publish();
         if (writer_->stash.used != 0) write_stash(*this);
-        const std::uint32_t flags = load_flags() & ~SPANRING_FLAG_WAITING;
+        const std::uint32_t flags = load_flags();
         const bool gated = (stack().top->flags & kEntryGated) != 0;
-        writer_->gate =
-            enabled(flags) && !gated && writer_->epoch == epoch_of(*process_) ? flags : 0;
-        leave(writer_);
+        const bool open = enabled(flags) && !gated && writer_->epoch == epoch_of(*process_);
+        writer_->gate = open ? gate_word(flags) : 0;
+        leave(writer_->slot);
     }
     signal_fence();
     state_of(writer_)->inside = 0;

@@ -8,10 +8,6 @@ namespace {
 
 using Type = AttributeValue::Type;
 
-constexpr std::size_t padded(std::size_t bytes) noexcept {
-    return (bytes + 7) & ~std::size_t{7};
-}
-
 /// Calls `each` with every string of a string array.
 template <typename Function>
 void for_each_string(const AttributeValue& value, Function&& each) {

@@ -38,15 +38,16 @@ public:
         : text_(text != nullptr ? text : "") {}
     Key(const std::string& text) noexcept  // NOLINT(google-explicit-constructor)
         : text_(text) {}
-    constexpr explicit Key(detail::StaticName& name) noexcept
-        : text_(name.text, name.bytes), name_(&name) {}
+    constexpr explicit Key(detail::StaticName& name) noexcept : name_(&name) {}
 
-    [[nodiscard]] constexpr std::string_view text() const noexcept { return text_; }
+    [[nodiscard]] constexpr std::string_view text() const noexcept {
+        return name_ != nullptr ? std::string_view(name_->text, name_->bytes) : text_;
+    }
     /// Returns the literal's descriptor, or null.
     [[nodiscard]] constexpr detail::StaticName* name() const noexcept { return name_; }
 
 private:
-    std::string_view text_;
+    std::string_view text_;  ///< unless it has a name: the hot path does not need it
     detail::StaticName* name_{nullptr};
 };
 

@@ -4,6 +4,8 @@
 // `name` is a string literal. SPANRING_SPAN declares a variable that lasts to the end of the block.
 #pragma once
 
+#include <array>
+
 #include "spanring/detail/call_site.hpp"
 #include "spanring/event.hpp"
 
@@ -20,7 +22,7 @@
                        SPANRING_CONCAT(spanring_span_, __COUNTER__), __VA_ARGS__)
 #define SPANRING_SPAN_IMPL(site, variable, ...)              \
     SPANRING_CALL_SITE(site, SPANRING_FIRST(__VA_ARGS__, )); \
-    const ::spanring::detail::SpanVariable variable(site __VA_OPT__(SPANRING_REST(__VA_ARGS__)))
+    ::spanring::detail::SpanVariable variable(site __VA_OPT__(SPANRING_REST(__VA_ARGS__)))
 #define SPANRING_FIRST(first, ...) first
 #define SPANRING_REST(first, ...) __VA_OPT__(, ) __VA_ARGS__
 
@@ -33,65 +35,107 @@
 
 namespace spanring::detail {
 
-inline bool site_open(CallSiteList& list, CallSite& site) noexcept {
-    if (!enabled(load_flags()) || !site_enabled(site)) return false;
-    // relaxed: the first tracepoint of a site finds 0 and registers it under a lock.
-    return __atomic_load_n(&site.listed, __ATOMIC_RELAXED) != 0 || register_site(list, site);
-}
+/// What the end of a span needs that has no other methods.
+struct SpanToken {
+    Writer* writer;
+    std::uint64_t key;
+    std::uint64_t life;
+};
 
-/// What SPANRING_SPAN declares. Of a switched-off call site it is one word.
+/// Begins out of line, if the site is enabled.
+SPANRING_HIDDEN SpanToken begin_site_slow(CallSiteList& list, CallSite& site) noexcept;
+SPANRING_HIDDEN std::uint64_t kind_token_slow(Writer* writer, std::uint64_t key, std::uint64_t life,
+                                              SpanKind kind) noexcept;
+SPANRING_HIDDEN void end_token_slow(Writer* writer, std::uint64_t key, std::uint64_t life) noexcept;
+SPANRING_HIDDEN void site_event_slow(CallSiteList& list, CallSite& site,
+                                     std::span<const Attribute> attributes) noexcept;
+
+/// What SPANRING_SPAN declares. Its address is taken nowhere, so it lies in registers. (Not const:
+/// GCC keeps what is const in memory, as its constructor stores into it.)
 class SpanVariable {
 public:
-    explicit SpanVariable(CallSite& site, SpanKind kind = SpanKind::kUnset) noexcept {
-        if (!site_enabled(site)) [[unlikely]]
-            return;
-        // relaxed: as in site_open.
-        if (__atomic_load_n(&site.listed, __ATOMIC_RELAXED) == 0) [[unlikely]] {
-            if (!register_site(g_call_sites, site)) return;
-        }
-        begin(state_, site.name);
-        if (kind != SpanKind::kUnset) kind_slow(state_, kind);
+    SPANRING_INLINE explicit SpanVariable(CallSite& site,
+                                          SpanKind kind = SpanKind::kUnset) noexcept {
+        begin(site);
+        if (kind != SpanKind::kUnset) life_ = kind_token_slow(writer_, key_, life_, kind);
     }
     SpanVariable(const SpanVariable&) = delete;
     SpanVariable& operator=(const SpanVariable&) = delete;
-    ~SpanVariable() { end(state_); }
+    SPANRING_INLINE ~SpanVariable() {
+        if (writer_ == nullptr) return;
+        if (is_plain(writer_, life_) && end_fast(writer_, key_)) [[likely]]
+            return;
+        end_token_slow(writer_, key_, life_);
+    }
 
 private:
-    SpanState state_{SpanState::Unset{}};
+    SPANRING_INLINE void begin(CallSite& site) noexcept {
+        if (!site_enabled(site)) [[unlikely]]
+            return;
+        const std::uint32_t flags = load_flags();
+        Writer* writer = t_writer;
+        const std::uint32_t number = cached_number(&site.name);
+        if (is_open(writer, flags) && number != 0 && site_listed(site)) [[likely]] {
+            std::uint64_t key;
+            if (begin_fast(writer, number, key)) [[likely]] {
+                writer_ = writer;
+                key_ = key;
+                life_ = writer->epoch;
+                return;
+            }
+        }
+        if (!enabled(flags)) return;
+        const SpanToken token = begin_site_slow(g_call_sites, site);
+        writer_ = token.writer;
+        key_ = token.key;
+        life_ = token.life;
+    }
+
+    Writer* writer_{nullptr};  ///< null: not recording
+    std::uint64_t key_{0};
+    std::uint64_t life_{0};  ///< see life_of()
 };
 
-inline void site_event_with(CallSite& site, std::initializer_list<Attribute> attributes) noexcept {
-    current_event_slow(NameRef(site.name), {attributes.begin(), attributes.size()});
-}
-
-inline void site_event(CallSiteList& list, CallSite& site) noexcept {
-    if (!site_open(list, site)) return;
+template <typename... Attributes>
+SPANRING_INLINE void site_event_with(CallSiteList& list, CallSite& site,
+                                     const Attributes&... attributes) noexcept {
+    if (!site_enabled(site)) [[unlikely]]
+        return;
+    const std::uint32_t flags = load_flags();
     Writer* writer = t_writer;
-    const std::uint32_t number = cached_number(&site.name);
-    if (number != 0 && (load_flags() & ~SPANRING_FLAG_WAITING) == writer->gate &&
-        detail_fast(writer, state_of(writer)->top->key,
-                    spanring_record_head(SPANRING_REC_EVENT, number, 0), true, nullptr)) {
+    if ((is_known(attributes.value) && ...) && is_open(writer, flags) && site_listed(site) &&
+        event_fast(writer, state_of(writer)->top->key, cached_number(&site.name), attributes...))
+        [[likely]] {
         return;
     }
-    current_event_slow(NameRef(site.name), {});
+    if (!enabled(flags)) return;
+    const std::array<Attribute, sizeof...(attributes)> copies{attributes...};
+    site_event_slow(list, site, copies);
 }
-inline void site_event(CallSiteList& list, CallSite& site, const Key& k1,
-                       const AttributeValue& v1) noexcept {
-    if (site_open(list, site)) site_event_with(site, {{k1, v1}});
+
+SPANRING_INLINE void site_event(CallSiteList& list, CallSite& site) noexcept {
+    site_event_with(list, site);
 }
-inline void site_event(CallSiteList& list, CallSite& site, const Key& k1, const AttributeValue& v1,
-                       const Key& k2, const AttributeValue& v2) noexcept {
-    if (site_open(list, site)) site_event_with(site, {{k1, v1}, {k2, v2}});
+SPANRING_INLINE void site_event(CallSiteList& list, CallSite& site, const Key& k1,
+                                const AttributeValue& v1) noexcept {
+    site_event_with(list, site, Attribute{k1, v1});
 }
-inline void site_event(CallSiteList& list, CallSite& site, const Key& k1, const AttributeValue& v1,
-                       const Key& k2, const AttributeValue& v2, const Key& k3,
-                       const AttributeValue& v3) noexcept {
-    if (site_open(list, site)) site_event_with(site, {{k1, v1}, {k2, v2}, {k3, v3}});
+SPANRING_INLINE void site_event(CallSiteList& list, CallSite& site, const Key& k1,
+                                const AttributeValue& v1, const Key& k2,
+                                const AttributeValue& v2) noexcept {
+    site_event_with(list, site, Attribute{k1, v1}, Attribute{k2, v2});
 }
-inline void site_event(CallSiteList& list, CallSite& site, const Key& k1, const AttributeValue& v1,
-                       const Key& k2, const AttributeValue& v2, const Key& k3,
-                       const AttributeValue& v3, const Key& k4, const AttributeValue& v4) noexcept {
-    if (site_open(list, site)) site_event_with(site, {{k1, v1}, {k2, v2}, {k3, v3}, {k4, v4}});
+SPANRING_INLINE void site_event(CallSiteList& list, CallSite& site, const Key& k1,
+                                const AttributeValue& v1, const Key& k2, const AttributeValue& v2,
+                                const Key& k3, const AttributeValue& v3) noexcept {
+    site_event_with(list, site, Attribute{k1, v1}, Attribute{k2, v2}, Attribute{k3, v3});
+}
+SPANRING_INLINE void site_event(CallSiteList& list, CallSite& site, const Key& k1,
+                                const AttributeValue& v1, const Key& k2, const AttributeValue& v2,
+                                const Key& k3, const AttributeValue& v3, const Key& k4,
+                                const AttributeValue& v4) noexcept {
+    site_event_with(list, site, Attribute{k1, v1}, Attribute{k2, v2}, Attribute{k3, v3},
+                    Attribute{k4, v4});
 }
 
 }  // namespace spanring::detail

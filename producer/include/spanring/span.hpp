@@ -23,11 +23,11 @@ struct SpanOptions {
 
 class [[nodiscard]] Span : public detail::SpanMethods<Span> {
 public:
-    explicit Span(Key name) noexcept {
+    SPANRING_INLINE explicit Span(Key name) noexcept : SpanMethods(detail::SpanState::Unset()) {
         if (name.name() != nullptr) {
             detail::begin(state_, *name.name());
-        } else if (detail::enabled(detail::load_flags())) {
-            detail::begin_slow(state_, detail::NameRef(name), nullptr);
+        } else {
+            detail::begin_named(state_, name);
         }
     }
     Span(Key name, const SpanOptions& options) noexcept {
@@ -35,10 +35,10 @@ public:
             detail::begin_slow(state_, detail::NameRef(name), &options);
         }
     }
-    Span(Key name, SpanKind kind) noexcept : Span(name) {
+    SPANRING_INLINE Span(Key name, SpanKind kind) noexcept : Span(name) {
         if (kind != SpanKind::kUnset) set_kind(kind);
     }
-    ~Span() { detail::end(state_); }
+    SPANRING_INLINE ~Span() { detail::end(state_); }
 };
 
 }  // namespace spanring

@@ -35,9 +35,14 @@ public:
 
 SPANRING_HIDDEN inline constinit CallSiteList g_call_sites;
 
-inline bool site_enabled(const CallSite& site) noexcept {
+SPANRING_INLINE bool site_enabled(const CallSite& site) noexcept {
     // relaxed: a switch that takes effect soon.
     return __atomic_load_n(&site.enabled, __ATOMIC_RELAXED) != 0;
+}
+
+SPANRING_INLINE bool site_listed(const CallSite& site) noexcept {
+    // relaxed: the first tracepoint of a site finds 0 and registers it under a lock.
+    return __atomic_load_n(&site.listed, __ATOMIC_RELAXED) != 0;
 }
 
 /// Puts a site into the list and applies the switches set before. Returns whether it is enabled.

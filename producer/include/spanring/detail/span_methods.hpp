@@ -19,7 +19,7 @@ public:
     SpanMethods& operator=(const SpanMethods&) = delete;
 
     /// Sets an attribute; set twice, the last one counts. Text and arrays are copied.
-    Self& set(Key key, const AttributeValue& value) noexcept {
+    SPANRING_INLINE Self& set(Key key, const AttributeValue& value) noexcept {
         detail::set(state_, key, value);
         return self();
     }
@@ -87,14 +87,14 @@ public:
     /// processes. If this span is not recorded: the context that it was begun in.
     [[nodiscard]] Context context() noexcept { return context_slow(state_); }
     /// Whether this span is being recorded and has not ended.
-    [[nodiscard]] bool recording() const noexcept {
-        return state_.writer != nullptr && (state_.bits & kStateLost) == 0;
-    }
+    [[nodiscard]] bool recording() const noexcept { return !takes_nothing(state_); }
     /// Ends the span now; what is called afterwards does nothing.
     void end() noexcept { detail::end(state_); }
 
 protected:
     SpanMethods() noexcept = default;
+    /// For who calls begin() before anything but end().
+    explicit SpanMethods(SpanState::Unset unset) noexcept : state_(unset) {}
     ~SpanMethods() = default;
     SpanState state_;
 

@@ -8,7 +8,7 @@
 
 #include "spanring/attribute.hpp"
 #include "spanring/context.hpp"
-#include "spanring/detail/writer.hpp"
+#include "spanring/detail/plain_values.hpp"
 
 namespace spanring {
 
@@ -40,6 +40,18 @@ struct SpanState {
     std::uint32_t detail_bytes;  ///< async: written so far
 };
 
+/// Instance and bits of a span object in one word: without bits it is the instance alone, so that
+/// one comparison tells whether the hot path may end the span.
+SPANRING_INLINE std::uint64_t life_of(const SpanState& span) noexcept {
+    static_assert(offsetof(SpanState, bits) == offsetof(SpanState, epoch) + 4);
+    std::uint64_t life;
+    __builtin_memcpy(&life, &span.epoch, 8);
+    return life;
+}
+SPANRING_INLINE void set_life(SpanState& span, std::uint64_t life) noexcept {
+    __builtin_memcpy(&span.epoch, &life, 8);
+}
+
 /// A name or key: text, and the descriptor that caches its number, if it has one.
 struct NameRef {
     std::string_view text;
@@ -48,11 +60,6 @@ struct NameRef {
     constexpr explicit NameRef(StaticName& static_name) noexcept
         : text(static_name.text, static_name.bytes), name(&static_name) {}
 };
-
-inline std::uint32_t cached_number(const StaticName* name) noexcept {
-    // relaxed: the number stands for itself; the string was published with the segment's count.
-    return name != nullptr ? __atomic_load_n(&name->number, __ATOMIC_RELAXED) : 0;
-}
 
 SPANRING_HIDDEN void begin_slow(SpanState& span, NameRef name, const SpanOptions* options) noexcept;
 SPANRING_HIDDEN void begin_async(SpanState& span, NameRef name,
@@ -73,95 +80,88 @@ SPANRING_HIDDEN void current_event_slow(NameRef name,
                                         std::span<const Attribute> attributes) noexcept;
 SPANRING_HIDDEN void current_set_slow(NameRef key, const AttributeValue& value) noexcept;
 
-inline void begin(SpanState& span, StaticName& name) noexcept {
+/// Whether the calling thread's writer is open to the hot path.
+SPANRING_INLINE bool is_open(const Writer* writer, std::uint32_t flags) noexcept {
+    return gate_word(flags) == writer->gate;
+}
+
+// Functions out of line get a copy of the span's state: where its address leaves the function that
+// the span stands in, it lies in memory, and what is in memory is written and read at each step.
+
+SPANRING_INLINE void begin(SpanState& span, StaticName& name) noexcept {
     const std::uint32_t flags = load_flags();
-    if (!enabled(flags)) return;
     Writer* writer = t_writer;
     const std::uint32_t number = cached_number(&name);
-    if ((flags & ~SPANRING_FLAG_WAITING) == writer->gate && number != 0) [[likely]] {
-        if (begin_fast(writer, number)) [[likely]] {
+    if (is_open(writer, flags) && number != 0) [[likely]] {
+        std::uint64_t key;
+        if (begin_fast(writer, number, key)) [[likely]] {
             const StackEntry* top = state_of(writer)->top;
             span.writer = writer;
-            span.key = top->key;
+            span.key = key;
             span.root = top->root;
             span.block = top->block;
-            span.epoch = writer->epoch;
-            span.bits = 0;
+            set_life(span, writer->epoch);
             span.detail_bytes = 0;
             return;
         }
     }
-    span = SpanState();
-    begin_slow(span, NameRef(name), nullptr);
+    SpanState begun;
+    if (enabled(flags)) begin_slow(begun, NameRef(name), nullptr);
+    span = begun;
 }
 
-inline void end(SpanState& span) noexcept {
+/// As begin(), for a name that is not a literal.
+inline void begin_named(SpanState& span, const Key& name) noexcept {
+    span = SpanState();
+    if (enabled(load_flags())) begin_slow(span, NameRef(name), nullptr);
+}
+
+/// Whether the hot path may write for a span: its thread, its instance, nothing unusual. False for
+/// a span that is not recorded: a thread's writer is never null.
+SPANRING_INLINE bool is_plain(const Writer* writer, std::uint64_t life) noexcept {
+    return writer == t_writer && life == writer->epoch;
+}
+
+SPANRING_INLINE void end(SpanState& span) noexcept {
     Writer* writer = span.writer;
     if (writer == nullptr) return;
-    if (writer == t_writer && span.epoch == writer->epoch && span.bits == 0) [[likely]] {
-        if (end_fast(writer, span.key)) [[likely]] {
-            span.writer = nullptr;
-            return;
-        }
+    if (!is_plain(writer, life_of(span)) || !end_fast(writer, span.key)) [[unlikely]] {
+        SpanState ended = span;
+        end_slow(ended);
     }
-    end_slow(span);
+    span.writer = nullptr;
 }
 
-/// Whether the hot path may write for this span: its thread, its instance, enabled.
-inline bool on_hot_path(const SpanState& span) noexcept {
-    return span.writer == t_writer && span.epoch == span.writer->epoch && span.bits == 0 &&
-           (load_flags() & ~SPANRING_FLAG_WAITING) == span.writer->gate;
+/// As is_plain, and enabled.
+SPANRING_INLINE bool on_hot_path(const SpanState& span) noexcept {
+    return is_plain(span.writer, life_of(span)) && is_open(span.writer, load_flags());
 }
 
-inline void set(SpanState& span, const Key& key, const AttributeValue& value) noexcept {
-    if (span.writer == nullptr || (span.bits & kStateLost) != 0) return;
-    const std::uint32_t number = cached_number(key.name());
-    if (number != 0 && on_hot_path(span)) {
-        std::uint64_t body = 0;
-        switch (value.type()) {
-            case AttributeValue::Type::kBool:
-                if (detail_fast(span.writer, span.key,
-                                spanring_record_head(SPANRING_REC_ATTR_BOOL, number,
-                                                     value.boolean() ? 1 : 0),
-                                false, nullptr)) {
-                    return;
-                }
-                break;
-            case AttributeValue::Type::kInt:
-            case AttributeValue::Type::kDouble: {
-                const bool is_int = value.type() == AttributeValue::Type::kInt;
-                if (is_int) {
-                    body = static_cast<std::uint64_t>(value.integer());
-                } else {
-                    const double real = value.real();
-                    __builtin_memcpy(&body, &real, 8);
-                }
-                const std::uint32_t kind =
-                    is_int ? SPANRING_REC_ATTR_INT : SPANRING_REC_ATTR_DOUBLE;
-                if (detail_fast(span.writer, span.key, spanring_record_head(kind, number, 0), false,
-                                &body)) {
-                    return;
-                }
-                break;
-            }
-            case AttributeValue::Type::kString:
-                if (text_fast(span.writer, span.key, number, value.data(), value.count())) return;
-                break;
-            default: break;
-        }
-    }
-    set_slow(span, NameRef(key), value);
+/// Whether details of the span are nobody's: it is not recorded, or its begin was lost.
+SPANRING_INLINE bool takes_nothing(const SpanState& span) noexcept {
+    return span.writer == nullptr || ((life_of(span) >> 32) & kStateLost) != 0;
 }
 
-inline void event(SpanState& span, const Key& name,
-                  std::span<const Attribute> attributes) noexcept {
-    if (span.writer == nullptr || (span.bits & kStateLost) != 0) return;
-    const std::uint32_t number = cached_number(name.name());
-    if (attributes.empty() && number != 0 && on_hot_path(span) &&
-        detail_fast(span.writer, span.key, spanring_record_head(SPANRING_REC_EVENT, number, 0),
-                    true, nullptr)) {
+SPANRING_INLINE void set(SpanState& span, const Key& key, const AttributeValue& value) noexcept {
+    if (is_known(value) && on_hot_path(span) &&
+        attribute_fast(span.writer, span.key, cached_number(key.name()), value)) [[likely]] {
         return;
     }
+    if (takes_nothing(span)) return;
+    const AttributeValue copy = value;
+    SpanState changed = span;
+    set_slow(changed, NameRef(key), copy);
+    set_life(span, life_of(changed));
+    span.detail_bytes = changed.detail_bytes;
+}
+
+SPANRING_INLINE void event(SpanState& span, const Key& name,
+                           std::span<const Attribute> attributes) noexcept {
+    if (attributes.empty() && on_hot_path(span) &&
+        event_fast(span.writer, span.key, cached_number(name.name()))) [[likely]] {
+        return;
+    }
+    if (takes_nothing(span)) return;
     event_slow(span, NameRef(name), attributes);
 }
 
