@@ -54,7 +54,7 @@ struct EncoderMemory {
     std::vector<ShapeOfRows> shapes;
     TraceIds traces;
     RowColumnWriter columns;
-    Lz4State lz4;
+    CompressionMemory compression;
 };
 
 namespace {
@@ -74,7 +74,7 @@ public:
           resources_(batch.resource_count()),
           scopes_(batch.scope_count()),
           instances_(batch.instance_count() + 1),
-          out_(options, memory.lz4) {}
+          out_(options, memory.compression) {}
 
     Result<Buffer> encode() {
         const std::size_t row_count = batch_.rows.size();

@@ -21,34 +21,52 @@ constexpr std::size_t kBlockCostMin = 3;
 // From here on blocks of equal values are shorter than plain ones.
 constexpr std::size_t kConstantMin = 8;
 
+struct Bounds {
+    std::uint64_t low, high;
+};
+
+// Two of each, as one would wait for itself.
+Bounds bounds_of(Block block) {
+    Bounds even{block[0], block[0]};
+    Bounds odd = even;
+    std::size_t i = 0;
+    for (; i + 2 <= block.size(); i += 2) {
+        even = {std::min(even.low, block[i]), std::max(even.high, block[i])};
+        odd = {std::min(odd.low, block[i + 1]), std::max(odd.high, block[i + 1])};
+    }
+    if (i < block.size()) even = {std::min(even.low, block[i]), std::max(even.high, block[i])};
+    return {std::min(even.low, odd.low), std::max(even.high, odd.high)};
+}
+
 // Chooses the width of a block: walking down from the widest value, each step saves one bit of
 // every value and adds the values of that length to the exceptions.
 Packing choose_packing(Block block) {
-    std::uint64_t low = block[0];
-    std::uint64_t high = block[0];
-    for (const std::uint64_t v : block) {
-        low = std::min(low, v);
-        high = std::max(high, v);
-    }
+    const auto [low, high] = bounds_of(block);
     Packing best{.base = low, .width = static_cast<unsigned>(std::bit_width(high - low))};
     best.cost_bytes = (block.size() * best.width + 7) / 8;
     if (best.width == 0) return best;
 
-    // The lengths of a block cluster: two tables keep the increments of one counter apart in time.
-    std::array<std::uint16_t, 65> even;
-    std::array<std::uint16_t, 65> odd;
-    std::fill_n(even.begin(), best.width + 1, std::uint16_t{0});
-    std::fill_n(odd.begin(), best.width + 1, std::uint16_t{0});
+    // The lengths of a block cluster: several tables keep the increments of one counter apart in
+    // time, so that none waits for the one before.
+    constexpr std::size_t kTables = 4;
+    std::array<std::array<std::uint16_t, kTables>, 65> lengths;
+    std::fill_n(lengths.begin(), best.width + 1, std::array<std::uint16_t, kTables>{});
+    const auto length = [&](std::size_t i) {
+        return static_cast<std::size_t>(std::bit_width(block[i] - low));
+    };
     std::size_t i = 0;
-    for (; i + 2 <= block.size(); i += 2) {
-        ++even[static_cast<std::size_t>(std::bit_width(block[i] - low))];
-        ++odd[static_cast<std::size_t>(std::bit_width(block[i + 1] - low))];
+    for (; i + kTables <= block.size(); i += kTables) {
+        ++lengths[length(i)][0];
+        ++lengths[length(i + 1)][1];
+        ++lengths[length(i + 2)][2];
+        ++lengths[length(i + 3)][3];
     }
-    if (i < block.size()) ++even[static_cast<std::size_t>(std::bit_width(block[i] - low))];
+    for (; i < block.size(); ++i) ++lengths[length(i)][0];
     std::size_t exceptions = 0;
     std::size_t exception_bits = 0;
     for (unsigned width = best.width; width-- > 0;) {
-        exceptions += std::size_t{even[width + 1]} + odd[width + 1];
+        const auto& as_long = lengths[width + 1];
+        exceptions += std::size_t{as_long[0]} + as_long[1] + as_long[2] + as_long[3];
         // Each costs a position and a byte at least: no narrower width makes up for that.
         if (exceptions * 3 / 2 >= best.cost_bytes) break;
         exception_bits += exceptions;

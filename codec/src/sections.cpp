@@ -58,8 +58,8 @@ bool decompress(SectionCodec codec, std::span<const std::byte> stored, std::span
 
 }  // namespace
 
-Lz4State::Lz4State() : stream_(LZ4_createStream()) {}
-void Lz4State::Free::operator()(void* stream) const noexcept {
+CompressionMemory::CompressionMemory() : stream_(LZ4_createStream()) {}
+void CompressionMemory::Free::operator()(void* stream) const noexcept {
     LZ4_freeStream(static_cast<LZ4_stream_t*>(stream));
 }
 
@@ -71,26 +71,25 @@ void SectionWriter::add(SectionId id, const Buffer& content) {
     if (content.empty()) return;
     content_bytes_ += content.size();
     Entry entry{id, content.size(), content.size(), SectionCodec::kRaw};
-    const Buffer* stored = &content;
+    std::span<const std::byte> stored(content);
     if (content.size() >= kCompressBytesMin) {
-        const std::size_t begin = bodies_.size();
         // One byte less than raw is what it must fit into, or it stays raw.
-        bodies_.resize(begin + content.size() - 1);
-        const auto lz4 = static_cast<std::size_t>(
-            compress_lz4(content, std::span(bodies_).subspan(begin), options_.small,
-                         static_cast<LZ4_stream_t*>(lz4_.get())));
-        if (lz4 != 0) entry = {id, content.size(), lz4, SectionCodec::kLz4};
+        const auto room = memory_.compressed.take(content.size() - 1);
+        const auto lz4 = static_cast<std::size_t>(compress_lz4(
+            content, room, options_.small, static_cast<LZ4_stream_t*>(memory_.stream())));
+        if (lz4 != 0) {
+            entry = {id, content.size(), lz4, SectionCodec::kLz4};
+            stored = room.first(lz4);
+        }
         const std::size_t zstd = options_.small && options_.zstd_level > 0
                                      ? compress_zstd(content, &scratch_, options_.zstd_level)
                                      : 0;
         if (zstd != 0 && zstd < entry.stored_bytes && content.size() / kExpansionMax <= zstd) {
             entry = {id, content.size(), zstd, SectionCodec::kZstd};
-            stored = &scratch_;
+            stored = std::span(scratch_).first(zstd);
         }
-        bodies_.resize(begin + (entry.codec == SectionCodec::kLz4 ? lz4 : 0));
     }
-    if (entry.codec != SectionCodec::kLz4)
-        put_bytes(bodies_, std::span(*stored).first(entry.stored_bytes));
+    put_bytes(bodies_, stored);
     entries_.push_back(entry);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "scratch.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/codec/batch.hpp"
 
@@ -32,11 +33,13 @@ enum class SectionId : std::uint32_t {
 /// How a section is stored: as version 2 of the table says it.
 enum class SectionCodec : std::uint8_t { kRaw = 0, kLz4 = 1, kZstd = 2 };
 
-/// LZ4's table of what it has seen, made once instead of for each section.
-class Lz4State {
+/// What compressing takes, made once instead of for each section.
+class CompressionMemory {
 public:
-    Lz4State();
-    [[nodiscard]] void* get() noexcept { return stream_.get(); }
+    CompressionMemory();
+    /// LZ4's table of what it has seen; null if there was no memory for it.
+    [[nodiscard]] void* stream() noexcept { return stream_.get(); }
+    Scratch<std::byte> compressed;
 
 private:
     struct Free {
@@ -47,8 +50,9 @@ private:
 
 class SectionWriter {
 public:
-    /// `lz4` must outlive it.
-    SectionWriter(const EncodeOptions& options, Lz4State& lz4) : options_(options), lz4_(lz4) {}
+    /// `memory` must outlive it.
+    SectionWriter(const EncodeOptions& options, CompressionMemory& memory)
+        : options_(options), memory_(memory) {}
     /// Takes over the content of section `id`. Ids must ascend. Empty sections are left out.
     void add(SectionId id, const Buffer& content);
     /// What a reader will have decompressed: must not exceed kBatchBytesMax.
@@ -66,7 +70,7 @@ private:
     [[nodiscard]] Buffer table(bool with_codecs) const;
 
     EncodeOptions options_;
-    Lz4State& lz4_;
+    CompressionMemory& memory_;
     std::vector<Entry> entries_;
     Buffer bodies_;
     Buffer scratch_;

@@ -192,11 +192,6 @@ bool Assembler::Impl::begin_inline_name(Stream& stream, Open& open) {
     return true;
 }
 
-bool Assembler::Impl::room_on_stack(const Stream& stream) const noexcept {
-    return stream.stack.size() < limits_.stack_depth_max &&
-           open_count_ - detached_.count() < limits_.stack_entries_max;
-}
-
 bool Assembler::Impl::push(Stream& stream, const Open& open) {
     if (!room_on_stack(stream)) return malformed("too much on the stacks");
     ++open_count_;

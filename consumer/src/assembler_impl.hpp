@@ -73,7 +73,10 @@ private:
     bool import_end(Page& page);
     bool name(Stream& stream, const Record& r);
     void drop_import(Stream& stream);
-    [[nodiscard]] bool room_on_stack(const Stream& stream) const noexcept;
+    [[nodiscard]] bool room_on_stack(const Stream& stream) const noexcept {
+        return stream.stack.size() < limits_.stack_depth_max &&
+               open_count_ - detached_.count() < limits_.stack_entries_max;
+    }
     bool push(Stream& stream, const Open& open);
     bool begin_inline_name(Stream& stream, Open& open);
     [[nodiscard]] std::int64_t mono_at(Page& page, std::uint32_t delta) const noexcept;

@@ -13,24 +13,6 @@ using std::chrono::steady_clock;
 /// A full disk is asked again this often.
 constexpr milliseconds kRetry{200};
 
-void widen(store::FrameSummary& summary, std::int64_t start_ns, bool first) {
-    summary.start_ns_min = first ? start_ns : std::min(summary.start_ns_min, start_ns);
-    summary.start_ns_max = first ? start_ns : std::max(summary.start_ns_max, start_ns);
-}
-
-void summarise(Turn& turn) {
-    bool first = true;
-    for (const auto& batch : turn.batches) {
-        for (const codec::Row& row : batch->rows) {
-            ++turn.spans;
-            if ((row.flags & codec::RowFlag::kHasStart) == 0) continue;
-            widen(turn.summary, row.start_ns, first);
-            first = false;
-        }
-    }
-    turn.summary.spans = turn.spans;
-}
-
 }  // namespace
 
 void Consumer::commit_turn() {
@@ -58,7 +40,7 @@ std::unique_ptr<Turn> Consumer::build(bool whole) {
     // segment that is found bad ends in this frame, together with its last rows.
     bool content = add_open_spans(whole, *turn);
     turn->batches = rows_.take();
-    summarise(*turn);
+    for (const auto& batch : turn->batches) turn->spans += batch->rows.size();
     for (auto& [number, segment] : segments_) {
         content = add_segment(*segment, whole, *turn) || content;
     }
@@ -134,13 +116,7 @@ void Consumer::add_carried(Turn& turn) {
     std::vector<SegmentMarks> older;
     for (auto& old : carried_) {
         std::move(old->encoded.begin(), old->encoded.end(), std::back_inserter(turn.encoded));
-        const bool first = turn.spans == 0;
-        if (old->spans != 0) {
-            widen(turn.summary, old->summary.start_ns_min, first);
-            widen(turn.summary, old->summary.start_ns_max, false);
-        }
         turn.spans += old->spans;
-        turn.summary.spans += old->spans;
         for (auto& delta : old->frame.instances) {
             if (delta.ended) turn.frame.instances.push_back(std::move(delta));
         }

@@ -22,7 +22,8 @@ void commit(store::Writer& writer, Turn& turn) {
         facts.push_back(part.facts);
     }
     for (auto& part : turn.encoded_open) turn.frame.open_spans.push_back(std::move(part.bytes));
-    auto committed = writer.commit(turn.frame, turn.summary, std::move(facts));
+    const store::FrameSummary summary = store::summary_of(facts);
+    auto committed = writer.commit(turn.frame, summary, std::move(facts));
     if (committed) {
         turn.outcome = Turn::Outcome::kCommitted;
     } else {

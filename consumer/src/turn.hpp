@@ -44,7 +44,6 @@ struct Turn {
     std::vector<std::unique_ptr<codec::Batch>> batches;
     std::vector<std::unique_ptr<codec::Batch>> open_spans;
     store::Frame frame;  ///< without the batches, which the workers add
-    store::FrameSummary summary;
     std::vector<SegmentMarks> marks;
     std::uint64_t spans{0};
     std::size_t bytes{0};  ///< of the rows and details, as they were submitted

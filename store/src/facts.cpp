@@ -8,6 +8,7 @@
 
 #include "spanring/abi/record_layout.h"
 #include "spanring/codec/details.hpp"
+#include "spanring/store/frame.hpp"
 
 namespace spanring::store {
 namespace {
@@ -174,6 +175,21 @@ std::shared_ptr<const Facts> facts_of(const codec::Batch& batch) {
     auto facts = std::make_shared<Facts>();
     facts->add(batch);
     return facts;
+}
+
+FrameSummary summary_of(const BatchFacts& facts) {
+    FrameSummary summary;
+    bool any = false;
+    for (const auto& batch : facts) {
+        summary.spans += batch->spans;
+        if (!batch->any_start) continue;
+        summary.start_ns_min =
+            any ? std::min(summary.start_ns_min, batch->start_ns_min) : batch->start_ns_min;
+        summary.start_ns_max =
+            any ? std::max(summary.start_ns_max, batch->start_ns_max) : batch->start_ns_max;
+        any = true;
+    }
+    return summary;
 }
 
 }  // namespace spanring::store

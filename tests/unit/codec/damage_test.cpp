@@ -130,8 +130,8 @@ TEST(DamagedBatch, counts_beyond_the_limits_are_refused) {
 }
 
 TEST(DamagedBatch, rows_without_columns_are_refused) {
-    Lz4State lz4;
-    const auto bytes = SectionWriter({}, lz4).finish(5);
+    CompressionMemory memory;
+    const auto bytes = SectionWriter({}, memory).finish(5);
     const auto read = decode_exactly(bytes);
     ASSERT_FALSE(read.ok());
     EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);

@@ -105,6 +105,8 @@ struct Facts;
 using BatchFacts = std::vector<std::shared_ptr<const Facts>>;
 /// Gathers them while the rows are at hand. Threads: any.
 [[nodiscard]] std::shared_ptr<const Facts> facts_of(const codec::Batch& batch);
+/// Of a frame with these batches.
+[[nodiscard]] FrameSummary summary_of(const BatchFacts& facts);
 
 /// What the writer gives a frame.
 struct FrameStamp {
