@@ -10,6 +10,8 @@ namespace {
 
 /// Below this many rows a hand-over to another thread costs more than the encoding.
 constexpr std::size_t kRowsWorthAThread = 512;
+/// And so for a whole turn and the committer: as many rows without details.
+constexpr std::size_t kBytesWorthAThread = kRowsWorthAThread * sizeof(codec::Row);
 
 void commit(store::Writer& writer, Turn& turn) {
     if (!turn.frame.snapshot && writer.wants_snapshot()) {
@@ -89,6 +91,15 @@ struct Pipeline::Impl {
         std::size_t index{0};
     };
 
+    /// Who has nothing to do sleeps at once: a turn every millisecond is no reason to spin in
+    /// between, which took more of the processor than the turns
+    /// (docs/decisions/0009-small-turns-on-one-thread.md).
+    struct Sleeping : moodycamel::ConcurrentQueueDefaultTraits {
+        static const int MAX_SEMA_SPINS = 0;
+    };
+    template <typename T>
+    using Queue = moodycamel::BlockingConcurrentQueue<T, Sleeping>;
+
     Impl(store::Writer& w, unsigned workers) : writer(w) {
         for (unsigned i = 0; i < workers; ++i) threads.emplace_back([this] { work(); });
         committer = std::thread([this] { commit_turns(); });
@@ -142,20 +153,30 @@ struct Pipeline::Impl {
             Turn* turn = nullptr;
             turns.wait_dequeue(turn);
             if (turn == nullptr) return;
-            encode_all(*turn, encoder);
-            leave_out_unstorable(*turn);
-            commit(writer, *turn);
-            done.enqueue(turn);
+            finish(turn, encoder);
         }
+    }
+    void finish(Turn* turn, codec::Encoder& encoder) {
+        encode_all(*turn, encoder);
+        leave_out_unstorable(*turn);
+        commit(writer, *turn);
+        done.enqueue(turn);
+    }
+
+    /// Whether the drain thread is sooner done with it than with telling the committer. A disk that
+    /// is slow then keeps it from draining; with the committer it would be four turns later.
+    [[nodiscard]] bool is_small(const Turn& turn) const noexcept {
+        return in_flight == 0 && turn.bytes < kBytesWorthAThread;
     }
 
     store::Writer& writer;
-    moodycamel::BlockingConcurrentQueue<Job> jobs;
-    moodycamel::BlockingConcurrentQueue<Turn*> turns;
-    moodycamel::BlockingConcurrentQueue<Turn*> done;
+    Queue<Job> jobs;
+    Queue<Turn*> turns;
+    Queue<Turn*> done;
     std::vector<std::thread> threads;
     std::thread committer;
     std::size_t in_flight{0};
+    codec::Encoder own_encoder;  ///< the drain thread's
 };
 
 Pipeline::Pipeline(store::Writer& writer, unsigned workers)
@@ -164,6 +185,11 @@ Pipeline::~Pipeline() = default;
 
 void Pipeline::submit(std::unique_ptr<Turn> turn) {
     prepare(*turn);
+    if (impl_->is_small(*turn)) {
+        ++impl_->in_flight;
+        impl_->finish(turn.release(), impl_->own_encoder);
+        return;
+    }
     std::uint32_t for_workers = 0;
     for (std::size_t i = 0; i < turn->batches.size(); ++i) {
         if (!impl_->threads.empty() && Impl::is_for_workers(*turn, i)) ++for_workers;

@@ -1,4 +1,5 @@
-// Pipeline: encodes the batches of turns on worker threads and commits the turns in their order.
+// Pipeline: encodes the batches of turns on worker threads and commits the turns in their order; a
+// small one, if nothing else is in flight, on the thread that submits it.
 //
 // Bounded: the drain thread submits no more than limits.hpp's kTurnsInFlightMax. A turn that cannot
 // be committed comes back whole, and so does every one behind it until a snapshot comes: data and
