@@ -272,6 +272,7 @@ bool settle_orphans_locked(Process& process) noexcept {
 
 void leave_segment(Process& process, Writer& writer) noexcept {
     writer.gate = 0;  // the hot path takes a slot for granted
+    writer.drop_gate = 0;
     signal_fence();
     writer.slot = nullptr;
     signal_fence();

@@ -1,5 +1,5 @@
 // Beginning and ending spans out of line: first use, explicit parents, inline names, losses.
-#include "spanring/macros.hpp"
+#include "spanring/span.hpp"
 #include "tracepoint.hpp"
 
 namespace spanring::detail {
@@ -43,14 +43,6 @@ struct Begin {
     const StackEntry* attach{nullptr};  ///< the explicit parent
 };
 
-/// From now on, until a page is released, drop_begin() and drop_end() may answer.
-void remember_full(Tracepoint& tracepoint) noexcept {
-    Writer& writer = tracepoint.writer();
-    const shm::SegmentWriter& segment = segment_of(writer);
-    const bool may_grow = segment.pages_declared() < segment.pages_max();
-    writer.full_at = may_grow || !tracepoint.is_ring_full() ? 0 : segment.released_count() + 1;
-}
-
 /// A begin that was lost still takes its ordinal, and stands on the stack as its children's parent.
 void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) noexcept {
     Writer& writer = tracepoint.writer();
@@ -70,80 +62,6 @@ void lose(Tracepoint& tracepoint, const Begin& begin, const StackEntry& parent) 
     }
     tracepoint.out_of_step(known);
     remember_full(tracepoint);
-}
-
-/// Nothing has been released, and nothing has grown, since the ring was found full.
-bool is_still_full(const Writer& writer, std::uint32_t flags) noexcept {
-    return writer.full_at != 0 && writer.slot != nullptr && writer.gate == gate_word(flags) &&
-           writer.full_at == segment_of(writer).released_count() + 1 &&
-           !segment_of(writer).revoked() && writer.stash.used == 0;
-}
-
-/// What stands above this depth is to be told anew.
-void know_less(ThreadState& state) noexcept {
-    const auto depth = static_cast<std::uint32_t>(depth_of(state));
-    if (depth < state.known_depth) state.known_depth = depth;
-}
-
-/// What lose() does to a plain child of the stack's top, while the ring is as full as it was: a
-/// dropped call must cost little. Returns false if the slow path has to.
-bool drop_begin(SpanState& span) noexcept {
-    Writer* writer = t_writer;
-    if (!is_still_full(*writer, load_flags())) return false;
-    ThreadState* state = state_of(writer);
-    spanring_thread_slot* slot;
-    char* cursor;
-    StackEntry* top = state->top;
-    const StackEntry entry{writer->next_key,
-                           top->kind == EntryKind::kNone ? writer->next_key : top->root,
-                           top->block,
-                           0,
-                           EntryKind::kSpan,
-                           kEntryLost,
-                           0};
-    if ((top->flags & (kEntryGated | kEntrySuppressed)) != 0 || top + 1 == state->limit ||
-        writer->generation != 0 || writer->resync == 0 || must_tell_state(entry) ||
-        !enter(writer, 0, slot, cursor)) {
-        return false;
-    }
-    std::uint64_t& lost = writer->slot->lost_spans[SPANRING_LOST_RING_FULL];
-    // relaxed, both: only the owner writes it; the reader takes differences.
-    __atomic_store_n(&lost, __atomic_load_n(&lost, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
-    know_less(*state);
-    fill(span, *writer, *top, writer->next_key++);
-    span.bits |= kStateLost;
-    top[1] = entry;
-    state->top = top + 1;
-    // relaxed: see install() in page.cpp.
-    __atomic_store_n(&writer->slot->next_ordinal, SpanKey{writer->next_key}.ordinal(),
-                     __ATOMIC_RELAXED);
-    leave(slot);
-    if (writer->stash.used != 0) after_slow(writer);
-    return true;
-}
-
-/// The end of such a span, under the same condition: it is counted already.
-bool drop_end(SpanState& span) noexcept {
-    Writer* writer = t_writer;
-    if (span.writer != writer || span.epoch != writer->epoch ||
-        !is_still_full(*writer, load_flags())) {
-        return false;
-    }
-    ThreadState* state = state_of(writer);
-    spanring_thread_slot* slot;
-    char* cursor;
-    if (state->top->key != span.key || state->top->kind != EntryKind::kSpan ||
-        state->top->flags != kEntryLost || writer->generation != 0 || writer->resync == 0 ||
-        !enter(writer, 0, slot, cursor)) {
-        return false;
-    }
-    --state->top;
-    know_less(*state);
-    if ((state->top->flags & kEntryGated) != 0) writer->gate = 0;
-    span.writer = nullptr;
-    leave(slot);
-    if (writer->stash.used != 0) after_slow(writer);
-    return true;
 }
 
 void write_begin(Tracepoint& tracepoint, const Begin& begin, std::uint32_t number,
@@ -305,8 +223,11 @@ std::uint8_t put_inherited(Tracepoint& tracepoint, const StackEntry& parent,
 }
 
 void begin_slow(SpanState& span, NameRef name, const SpanOptions* options) noexcept {
-    if (options == nullptr && drop_begin(span)) return;
-    begin_any(span, name, options, false);
+    Writer* writer = t_writer;
+    const std::uint64_t dropped = options == nullptr ? drop_begin(writer, load_flags()) : 0;
+    if (dropped == 0) return begin_any(span, name, options, false);
+    fill(span, *writer, *state_of(writer)->top, dropped);
+    set_life(span, lost_life(*writer));
 }
 
 void begin_async(SpanState& span, NameRef name, const SpanOptions* options) noexcept {
@@ -321,7 +242,10 @@ void end_slow(SpanState& span) noexcept {
     }
     const std::uint64_t key = span.key;
     const bool lost = (span.bits & kStateLost) != 0;
-    if (lost && drop_end(span)) return;
+    if (lost && drop_end(span.writer, key, life_of(span))) {
+        span.writer = nullptr;
+        return;
+    }
     const bool shared = (span.bits & kStateShared) != 0;
     const std::uint32_t epoch = span.epoch;
     span.writer = nullptr;
@@ -349,38 +273,6 @@ void end_slow(SpanState& span) noexcept {
     } else if (!lost) {
         end_for(tracepoint, key, shared);
     }
-}
-
-namespace {
-
-SpanState state_of_token(const SpanToken& token) noexcept {
-    SpanState span;
-    span.writer = token.writer;
-    span.key = token.key;
-    set_life(span, token.life);
-    return span;
-}
-
-}  // namespace
-
-SpanToken begin_site_slow(CallSiteList& list, CallSite& site) noexcept {
-    SpanState span;
-    if (enabled(load_flags()) && (site_listed(site) || register_site(list, site))) {
-        begin_slow(span, NameRef(site.name), nullptr);
-    }
-    return {span.writer, span.key, life_of(span)};
-}
-
-std::uint64_t kind_token_slow(Writer* writer, std::uint64_t key, std::uint64_t life,
-                              SpanKind kind) noexcept {
-    SpanState span = state_of_token({writer, key, life});
-    kind_slow(span, kind);
-    return life_of(span);
-}
-
-void end_token_slow(Writer* writer, std::uint64_t key, std::uint64_t life) noexcept {
-    SpanState span = state_of_token({writer, key, life});
-    end_slow(span);
 }
 
 void release_slow(SpanState& span) noexcept {

@@ -142,7 +142,9 @@ Tracepoint::~Tracepoint() {
         const std::uint32_t flags = load_flags();
         const bool gated = (stack().top->flags & kEntryGated) != 0;
         const bool open = enabled(flags) && !gated && writer_->epoch == epoch_of(*process_);
-        writer_->gate = open ? gate_word(flags) : 0;
+        const bool dropping = is_dropping(*writer_);
+        writer_->gate = open && !dropping ? gate_word(flags) : 0;
+        writer_->drop_gate = open && dropping ? gate_word(flags) : 0;
         leave(writer_->slot);
     }
     signal_fence();

@@ -205,6 +205,23 @@ void count_signal_loss(Writer& writer, Loss kind) noexcept;
 /// Writes the stash out; inside a Tracepoint that is ready.
 void write_stash(Tracepoint& tracepoint) noexcept;
 
+// ---- drop.cpp ----
+
+/// What SpanState::bits and epoch are, as one word, of a span of this writer whose begin was lost.
+inline std::uint64_t lost_life(const Writer& writer) noexcept {
+    return std::uint64_t{kStateLost} << 32 | writer.epoch;
+}
+/// After a begin that was lost. From now on, until a page is released, drop_begin() and drop_end()
+/// may answer.
+void remember_full(Tracepoint& tracepoint) noexcept;
+/// Whether they may, as far as the thread's own words say.
+bool is_dropping(const Writer& writer) noexcept;
+/// What the slow path does to a plain child of the stack's top, while the ring is as full as it
+/// was: counts the span as lost, and pushes it. Returns its key, or 0 if the slow path has to.
+std::uint64_t drop_begin(Writer* writer, std::uint32_t flags) noexcept;
+/// The end of such a span: it is counted already. Returns false if the slow path has to.
+bool drop_end(Writer* writer, std::uint64_t key, std::uint64_t life) noexcept;
+
 // ---- span_begin.cpp ----
 
 /// Whether the reader does not know the tracestate of this parent's trace: spans below must say it.

@@ -70,7 +70,8 @@ public:
 
 private:
     SPANRING_INLINE void begin(CallSite& site) noexcept {
-        if (!site_enabled(site)) [[unlikely]]
+        // Not that it is: but a jump is much to a span that does nothing, and nothing to another.
+        if (!site_enabled(site)) [[likely]]
             return;
         const std::uint32_t flags = load_flags();
         Writer* writer = t_writer;

@@ -112,6 +112,21 @@ SPANRING_INLINE std::uint64_t delta_now(const Writer* writer) noexcept {
     return shm::ticks(writer->clock_kind) - writer->base_ticks;
 }
 
+/// Pushes a plain child of the stack's top; there must be room.
+SPANRING_INLINE void push_span(ThreadState* state, StackEntry* top, std::uint64_t key,
+                               std::uint8_t flags) noexcept {
+    state->top = top + 1;
+    top[1].key = key;
+    // No memory is meant: two stores cost less than one of a vector that is put together before.
+    asm("" ::: "memory");
+    top[1].root = top->kind == EntryKind::kNone ? key : top->root;
+    top[1].block = top->block;
+    top[1].detail_bytes = 0;
+    top[1].kind = EntryKind::kSpan;
+    top[1].flags = flags;
+    top[1].epoch = 0;
+}
+
 /// Begins a span below the top of the stack, where it is then. Returns false if the slow path has
 /// to; else `key` is the span's.
 SPANRING_INLINE bool begin_fast(Writer* writer, std::uint32_t name, std::uint64_t& key) noexcept {
@@ -128,16 +143,7 @@ SPANRING_INLINE bool begin_fast(Writer* writer, std::uint32_t name, std::uint64_
         return false;
     }
     writer->next_key = next + 1;
-    state->top = top + 1;
-    top[1].key = next;
-    // No memory is meant: two stores cost less than one of a vector that is put together before.
-    asm("" ::: "memory");
-    top[1].root = top->kind == EntryKind::kNone ? next : top->root;
-    top[1].block = top->block;
-    top[1].detail_bytes = 0;
-    top[1].kind = EntryKind::kSpan;
-    top[1].flags = 0;
-    top[1].epoch = 0;
+    push_span(state, top, next, 0);
     put_at(cursor,
            spanring_record_head(SPANRING_REC_BEGIN, name, static_cast<std::uint32_t>(delta)));
     publish_and_leave(writer, slot, cursor + 8);

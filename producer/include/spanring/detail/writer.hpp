@@ -53,34 +53,39 @@ struct StackEntry {
     std::uint16_t epoch;  ///< kRemote with a key: low bits of the instance that the span was of
 };
 
-inline constexpr std::size_t kStackInline = 120;
+inline constexpr std::size_t kStackInline = 118;
 
-// Writers, thread states, thread slots (256 bytes) and page headers all lie in pages of memory of
-// their own, so what a tracepoint writes would easily have equal low 12 address bits. A load from
-// such an address, behind a store to another one, takes twice as long on many processors, and those
-// loads are what the next tracepoint begins with. So: slots have their first 128 bytes of 256
-// (nesting, losses), page headers bytes 64 to 71 (committed), and the two structs below the rest.
+// Writers, thread states, thread slots (256 bytes) and page headers all begin at multiples of 256
+// in pages of memory of their own, so what a tracepoint writes would easily have equal low 12
+// address bits. A load behind a store to another address with the same ones takes twice as long on
+// many processors, and the next tracepoint begins with those loads. So each has bytes of its own:
+//
+//     0 nesting, ordinal, losses of the slot (64 committed of the page)
+//   128 ThreadState: base to limit      160 Writer: full_at to clock_kind
+//   288 the stack                       384 the stash
 
 /// A thread's part that a forked child still wants to see.
 struct ThreadState {
-    StackEntry* base;     ///< the sentinel
     std::uint64_t owner;  ///< pthread_self() of the thread, the same in a forked child; 0: free
     std::uint64_t* lost_ends;  ///< keys of async spans whose lost ends are still to be told
     std::uint32_t lost_ends_count;
     std::uint32_t lost_ends_capacity;
-    std::uint32_t known_depth;  ///< while out of step: outermost entries that the reader has right
     std::uint32_t next_serial;
     std::uint32_t epoch;    ///< instance that the stack's keys belong to
     std::uint32_t tid;      ///< tells the thread from a dead one with the same pthread_self()
     std::uint32_t copies;   ///< of the library, whose `t_writer` is this thread's writer
     std::uint32_t exiting;  ///< the thread gives it back: its signal handlers get no writer
     std::uint32_t inside;   ///< as Writer::busy, also in a child that a signal handler forks
-    std::uint32_t reserved[21];
+    std::uint64_t reserved_0[10];
+    StackEntry* base;           ///< the sentinel
+    std::uint32_t known_depth;  ///< while out of step: outermost entries that the reader has right
+    std::uint32_t reserved_1;
     StackEntry* top;
     StackEntry* limit;  ///< one past the last usable entry
+    std::uint64_t reserved_2[16];
     StackEntry stack[kStackInline];
 };
-static_assert(offsetof(ThreadState, top) == 144);
+static_assert(offsetof(ThreadState, base) == 128 && offsetof(ThreadState, stack) == 288);
 
 inline constexpr std::size_t kStashBytes = 2048;
 
@@ -96,7 +101,6 @@ struct Stash {
 /// A thread's place in its page. All-zero (a new thread, a forked child): every check fails.
 struct alignas(64) Writer {
     std::uint64_t next_sequence;
-    std::uint64_t full_at;  ///< pages released when the ring was found full, + 1; 0: it was not
     Writer* next_orphan;
     HeldSegment* segment;  ///< where slot and page are, held as long as `slot` is set
     std::uint32_t stream;
@@ -108,9 +112,13 @@ struct alignas(64) Writer {
     std::uint32_t reserve_first;  ///< page claimed ahead + 1, chained in the pages; 0: none
     std::uint32_t reserve_generation;
     std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
-    std::uint32_t reserved[30];
-    std::uint32_t epoch;  ///< instance that the page belongs to
+    std::uint32_t reserved_0[25];
 
+    std::uint64_t full_at;  ///< pages released when the ring was found full, + 1; 0: it was not
+    const std::uint64_t* released;  ///< pages released by now, in the segment
+    std::uint32_t drop_gate;        ///< as `gate`, while spans are dropped: src/drop.cpp
+    std::uint32_t reserved_1[2];
+    std::uint32_t epoch;  ///< instance that the page belongs to
     char* cursor;
     char* end;
     std::uint64_t* committed;  ///< the page header's word
@@ -121,9 +129,11 @@ struct alignas(64) Writer {
     std::uint32_t gate;  ///< gate_word() of the flags at which the hot path may pass; 0: never
     std::uint32_t clock_kind;
 
+    std::uint64_t reserved_2[16];
     Stash stash;
 };
-static_assert(offsetof(Writer, cursor) == 192 && offsetof(Writer, stash) == 256);
+static_assert(offsetof(Writer, full_at) == 160 && offsetof(Writer, cursor) == 192);
+static_assert(offsetof(Writer, stash) == 384);
 
 inline constexpr std::size_t kWriterStride = 4096;
 inline constexpr std::size_t kSlabWriters = 16;

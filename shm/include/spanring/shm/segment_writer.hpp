@@ -145,6 +145,10 @@ public:
     [[nodiscard]] std::uint32_t pages_max() const noexcept { return pages_max_; }
     /// Pages released by the consumer since the start: a blocked producer looks for a change.
     [[nodiscard]] std::uint64_t released_count() const noexcept;
+    /// The word itself, for who looks at it often.
+    [[nodiscard]] const std::uint64_t* released_word() const noexcept {
+        return &header()->released_count;
+    }
 
     // ---- flush: for each page, wait until is_stored(page, published_mark(page)); then until
     //      turn_settled() has reached what turn_stored() says ----
