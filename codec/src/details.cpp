@@ -31,16 +31,18 @@ Error malformed(const char* what) {
     return Error{ErrorCode::kCorrupt, std::string("attribute: ") + what};
 }
 
-Result<Value> string_array_of(std::span<const std::byte> body) {
+Value string_array_of(std::span<const std::byte> body) {
     std::vector<std::string> strings;
     ByteReader in(body);
-    while (in.ok() && in.left() > 0)
-        strings.push_back(text_of(in.bytes(in.fixed<std::uint32_t>())));
-    if (!in.ok()) return malformed("a string of an array exceeds the record");
+    while (in.left() > 0) {
+        const auto text = in.bytes(in.fixed<std::uint32_t>());
+        if (!in.ok()) break;
+        strings.push_back(text_of(text));
+    }
     return Value(std::move(strings));
 }
 
-Result<Value> bool_array_of(std::span<const std::byte> body) {
+Value bool_array_of(std::span<const std::byte> body) {
     std::vector<bool> bools;
     bools.reserve(body.size());
     for (const std::byte b : body) bools.push_back(b != std::byte{0});
@@ -132,9 +134,6 @@ void DetailWriter::dropped(const DroppedCounts& counts) {
 
 Result<Value> attribute_value(const Detail& detail) {
     const auto body = detail.body;
-    const bool is_word_array =
-        detail.kind == SPANRING_REC_ATTR_INT_ARRAY || detail.kind == SPANRING_REC_ATTR_DOUBLE_ARRAY;
-    if (is_word_array && body.size() % 8 != 0) return malformed("an array ends within an element");
     switch (detail.kind) {
         case SPANRING_REC_ATTR_BOOL: return Value(detail.low != 0);
         case SPANRING_REC_ATTR_INT: return Value(load<std::int64_t>(body));

@@ -10,26 +10,30 @@ namespace {
 
 using codec::RowFlag;
 
-/// Whether the payload of an array is what its kind says.
-bool payload_is_whole(const Record& r) noexcept {
+/// Whether bools are that, alone or in an array.
+bool bools_are_valid(const Record& r) noexcept {
+    if (r.kind == SPANRING_REC_ATTR_BOOL) return r.low <= 1;
+    return r.kind != SPANRING_REC_ATTR_BOOL_ARRAY ||
+           std::all_of(r.body, r.body + r.low, [](std::byte b) { return b <= std::byte{1}; });
+}
+
+/// Bytes of the whole elements, if it is an array: its rest may not have come yet, or never will,
+/// if there was no room for it.
+std::uint32_t whole_elements(const Record& r) noexcept {
     switch (r.kind) {
-        case SPANRING_REC_ATTR_BOOL: return r.low <= 1;
         case SPANRING_REC_ATTR_INT_ARRAY:
-        case SPANRING_REC_ATTR_DOUBLE_ARRAY: return r.low % 8 == 0;
-        case SPANRING_REC_ATTR_BOOL_ARRAY:
-            return std::all_of(r.body, r.body + r.low,
-                               [](std::byte b) { return b <= std::byte{1}; });
-        case SPANRING_REC_ATTR_STRING_ARRAY:
-            for (std::uint32_t at = 0; at < r.low;) {
+        case SPANRING_REC_ATTR_DOUBLE_ARRAY: return r.low & ~7u;
+        case SPANRING_REC_ATTR_STRING_ARRAY: {
+            std::uint32_t at = 0;
+            while (r.low - at >= 4) {
                 std::uint32_t bytes = 0;
-                if (r.low - at < 4) return false;
                 std::memcpy(&bytes, r.body + at, 4);
-                at += 4;
-                if (bytes > r.low - at) return false;
-                at += bytes;
+                if (bytes > r.low - at - 4) break;
+                at += 4 + bytes;
             }
-            return true;
-        default: return true;
+            return at;
+        }
+        default: return r.low;
     }
 }
 
@@ -226,7 +230,7 @@ bool Assembler::Impl::translate_one(const Open& open, const Record& r,
         } else if (!names.name(r.id, batch, strings_, &id)) {
             return malformed("a string that was never written");
         }
-        if (!payload_is_whole(r)) return malformed("an attribute whose value is none");
+        if (!bools_are_valid(r)) return malformed("an attribute whose value is none");
     }
     switch (r.kind) {
         case SPANRING_REC_RENAME:
@@ -245,9 +249,15 @@ bool Assembler::Impl::translate_one(const Open& open, const Record& r,
         case SPANRING_REC_LINK_LOCAL: put_link(r, batch); return true;
         default: break;
     }
+    std::uint32_t low = r.low;
+    if ((row.flags & RowFlag::kStartOffset) == 0) {
+        // Nothing more comes. What is carried over stays as it is: the rest goes on behind it.
+        low = whole_elements(r);
+        if (low != r.low) row.flags |= RowFlag::kTruncated;
+    }
     const std::size_t used =
-        spanring_record_has_payload(r.kind) != 0 ? r.low : std::size_t{r.bytes} - 8;
-    put_record(batch.details, spanring_record_head(r.kind | r.target, id, r.low), r.body, used);
+        spanring_record_has_payload(r.kind) != 0 ? low : std::size_t{r.bytes} - 8;
+    put_record(batch.details, spanring_record_head(r.kind | r.target, id, low), r.body, used);
     return true;
 }
 

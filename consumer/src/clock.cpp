@@ -56,6 +56,15 @@ ClockSource system_clock_source(std::uint32_t clock_kind) {
 
 TickClock::TickClock(std::uint32_t clock_kind, ClockSource source, std::int64_t calibration_ns)
     : kind_(clock_kind), source_(std::move(source)) {
+    calibrate(calibration_ns);
+}
+
+TickClock::TickClock(ClockSource source, const shm::ClockLine& line, std::int64_t calibration_ns)
+    : kind_(SPANRING_CLOCK_TSC), source_(std::move(source)) {
+    if (!go_on(line)) calibrate(calibration_ns);
+}
+
+void TickClock::calibrate(std::int64_t calibration_ns) {
     first_ = best_reading();
     last_ = first_;
     Piece piece{.ticks = first_.ticks, .mono_ns = first_.mono_ns};
@@ -68,7 +77,49 @@ TickClock::TickClock(std::uint32_t clock_kind, ClockSource source, std::int64_t 
         piece.ns_per_tick = rate_of(last_.mono_ns - first_.mono_ns, last_.ticks - first_.ticks);
     }
     real_offset_ns_ = last_.real_ns - last_.mono_ns;
-    pieces_.push_back(piece);
+    pieces_.assign(1, piece);
+}
+
+bool TickClock::go_on(const shm::ClockLine& line) {
+    const ClockReading now = best_reading();
+    if (line.ns_per_tick == 0 || now.ticks <= line.ticks || line.ticks < line.first_ticks ||
+        line.mono_ns < line.first_mono_ns) {
+        return false;
+    }
+    const Piece piece{
+        .ticks = line.ticks, .mono_ns = line.mono_ns, .ns_per_tick = line.ns_per_tick};
+    const std::int64_t elapsed = now.mono_ns - line.mono_ns;
+    const std::int64_t error = now.mono_ns - piece.mono_at(now.ticks);
+    // A line that is bent to the next anchor goes astray by 100 ppm and more, if that never comes.
+    if (elapsed <= 0 || std::llabs(error) >= kBreakNs + elapsed / 1000) return false;
+    pieces_.assign(1, piece);
+    first_ = {.ticks = line.first_ticks, .mono_ns = line.first_mono_ns};
+    last_ = now;
+    const std::int64_t offset = now.real_ns - now.mono_ns;
+    real_offset_ns_ =
+        std::llabs(offset - line.real_offset_ns) < kStepNs ? line.real_offset_ns : offset;
+    if (elapsed <= kAnchorIntervalNs) return true;
+    // Where the anchor was missed, straight on to where the clocks are now.
+    const auto second_ticks =
+        static_cast<std::uint64_t>((static_cast<Wide>(kAnchorIntervalNs) << 32) / line.ns_per_tick);
+    const std::uint64_t at = line.ticks + second_ticks;
+    const std::int64_t at_ns = piece.mono_at(at);
+    if (at < now.ticks && at_ns < now.mono_ns) {
+        append({.ticks = at,
+                .mono_ns = at_ns,
+                .ns_per_tick = rate_of(now.mono_ns - at_ns, now.ticks - at)});
+    }
+    return true;
+}
+
+shm::ClockLine TickClock::line() const noexcept {
+    const Piece& piece = pieces_.back();
+    return {.ticks = piece.ticks,
+            .mono_ns = piece.mono_ns,
+            .ns_per_tick = piece.ns_per_tick,
+            .first_ticks = first_.ticks,
+            .first_mono_ns = first_.mono_ns,
+            .real_offset_ns = real_offset_ns_};
 }
 
 ClockReading TickClock::best_reading() const {

@@ -55,6 +55,7 @@ Result<void> Consumer::open() {
     auto control = directory_->map_control(Mapping::Access::kReadWrite);
     if (!control) return std::move(control).error();
     control_ = std::move(*control);
+    clocks_.keep_in(control_);
     auto doorbell = directory_->map_doorbell();
     if (!doorbell) return std::move(doorbell).error();
     doorbell_ = std::move(*doorbell);

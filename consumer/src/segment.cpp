@@ -19,18 +19,32 @@ codec::Instance instance_of(const shm::SegmentIdentity& identity) {
 
 TickClock& Clocks::of(std::uint32_t kind) {
     auto& clock = kind == SPANRING_CLOCK_TSC ? counter_ : monotonic_;
-    if (!clock) clock = std::make_unique<TickClock>(kind, system_clock_source(kind));
+    if (clock) return *clock;
+    const auto line =
+        kind == SPANRING_CLOCK_TSC && control_ != nullptr ? control_->clock_line() : std::nullopt;
+    clock = line ? std::make_unique<TickClock>(system_clock_source(kind), *line)
+                 : std::make_unique<TickClock>(kind, system_clock_source(kind));
+    keep_line();
     return *clock;
+}
+
+// Before anything is converted by it.
+void Clocks::keep_line() {
+    if (counter_ && control_ != nullptr) control_->set_clock_line(counter_->line());
 }
 
 void Clocks::anchor() {
     if (counter_) counter_->anchor();
     if (monotonic_) monotonic_->anchor();
+    keep_line();
 }
 
 void Clocks::anchor_if_due() {
     const std::int64_t now = system_clock_source(SPANRING_CLOCK_MONOTONIC)().mono_ns;
-    if (counter_ && counter_->anchor_due(now)) counter_->anchor();
+    if (counter_ && counter_->anchor_due(now)) {
+        counter_->anchor();
+        keep_line();
+    }
     if (monotonic_ && monotonic_->anchor_due(now)) monotonic_->anchor();
 }
 

@@ -19,11 +19,16 @@ namespace spanring::consumer {
 class Clocks {
 public:
     [[nodiscard]] TickClock& of(std::uint32_t kind);
+    /// Goes on with the counter's line that stands in the control page, and keeps it up there.
+    void keep_in(shm::ControlPage& control) noexcept { control_ = &control; }
     /// Takes anchors that are due.
     void anchor_if_due();
     void anchor();
 
 private:
+    void keep_line();
+
+    shm::ControlPage* control_{nullptr};
     std::unique_ptr<TickClock> counter_;
     std::unique_ptr<TickClock> monotonic_;
 };

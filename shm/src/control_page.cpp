@@ -116,4 +116,31 @@ void ControlPage::set_settings(const ControlSettings& settings) noexcept {
                            std::memory_order_release);
 }
 
+// Only the consumer looks, and only at its start: the sequence is for those who died within.
+std::optional<ClockLine> ControlPage::clock_line() const noexcept {
+    const std::uint64_t sequence = load_relaxed(page()->clock_sequence);
+    if (sequence == 0 || sequence % 2 != 0) return std::nullopt;
+    return ClockLine{.ticks = load_relaxed(page()->clock_ticks),
+                     .mono_ns = load_relaxed(page()->clock_mono_ns),
+                     .ns_per_tick = load_relaxed(page()->clock_ns_per_tick),
+                     .first_ticks = load_relaxed(page()->clock_first_ticks),
+                     .first_mono_ns = load_relaxed(page()->clock_first_mono_ns),
+                     .real_offset_ns = load_relaxed(page()->clock_real_offset_ns)};
+}
+
+void ControlPage::set_clock_line(const ClockLine& line) noexcept {
+    const std::uint64_t sequence = load_relaxed(page()->clock_sequence) | 1;
+    store_relaxed(page()->clock_sequence, sequence);
+    // release: whoever finds the page after a kill between two stores finds the odd sequence.
+    std::atomic_thread_fence(std::memory_order_release);
+    store_relaxed(page()->clock_ticks, line.ticks);
+    store_relaxed(page()->clock_mono_ns, line.mono_ns);
+    store_relaxed(page()->clock_ns_per_tick, line.ns_per_tick);
+    store_relaxed(page()->clock_first_ticks, line.first_ticks);
+    store_relaxed(page()->clock_first_mono_ns, line.first_mono_ns);
+    store_relaxed(page()->clock_real_offset_ns, line.real_offset_ns);
+    // release: the line stands before it counts.
+    RealAtomics::store(page()->clock_sequence, sequence + 1, std::memory_order_release);
+}
+
 }  // namespace spanring::shm

@@ -130,6 +130,61 @@ TEST(Clock, near_a_tick_is_what_the_pieces_say) {
     EXPECT_EQ(coarse.near(slow.now.ticks).end, 0u) << "more than a nanosecond a tick";
 }
 
+TEST(Clock, the_next_consumer_goes_on_with_the_line_of_the_last) {
+    Host host;
+    host.ticks_per_ns = 2.9;
+    TickClock last(SPANRING_CLOCK_TSC, host.source(), 300);
+    for (int i = 0; i < 5; ++i) {
+        host.advance(1'000'000'000);
+        last.anchor();
+    }
+    const std::vector<std::int64_t> lengths{1'000'000, 900'000'000, 20'000'000'000,
+                                            4'000'000'000'000};
+    for (const std::int64_t away_ns : lengths) {
+        const shm::ClockLine line = last.line();
+        const std::uint64_t from = line.ticks;
+        host.advance(away_ns);
+        host.now.real_ns += 70;  // the jitter of a reading is no step
+        const TickClock next(host.source(), line);
+        // What both may be asked for: up to where the last one would have taken its next anchor.
+        for (std::uint64_t ticks = from; ticks < from + 2'900'000'000; ticks += 12'345'678) {
+            ASSERT_EQ(next.mono_at(ticks), last.mono_at(ticks)) << away_ns;
+        }
+        EXPECT_NEAR(static_cast<double>(next.mono_at(from - 9999) - last.mono_at(from - 9999)), 0,
+                    1);
+        EXPECT_EQ(next.real_offset_ns(), last.real_offset_ns());
+        EXPECT_NEAR(static_cast<double>(next.mono_at(host.now.ticks) - host.now.mono_ns), 0, 5000);
+        EXPECT_EQ(next.line().first_ticks, line.first_ticks);
+        std::int64_t before = 0;
+        for (std::uint64_t ticks = from; ticks < host.now.ticks; ticks += away_ns / 100) {
+            ASSERT_GE(next.mono_at(ticks), before);
+            before = next.mono_at(ticks);
+        }
+    }
+}
+
+TEST(Clock, a_line_of_another_counter_is_not_taken) {
+    Host host;
+    host.advance(60'000'000'000);
+    const shm::ClockLine good{.ticks = host.now.ticks - 3'000'000,
+                              .mono_ns = host.now.mono_ns - 1'000'000,
+                              .ns_per_tick = (std::uint64_t{1} << 32) / 3,
+                              .first_ticks = host.now.ticks - 30'000'000,
+                              .first_mono_ns = host.now.mono_ns - 10'000'000};
+    EXPECT_EQ(TickClock(host.source(), good).line().ticks, good.ticks);
+    for (const auto spoil : {+[](shm::ClockLine& l) { l.ticks += 1'000'000'000; },
+                             +[](shm::ClockLine& l) { l.ns_per_tick = 0; },
+                             +[](shm::ClockLine& l) { l.ns_per_tick *= 50; },
+                             +[](shm::ClockLine& l) { l.mono_ns -= 50'000'000; },
+                             +[](shm::ClockLine& l) { l.first_ticks = l.ticks + 1; }}) {
+        shm::ClockLine line = good;
+        spoil(line);
+        const TickClock clock(host.source(), line, 300);
+        EXPECT_NE(clock.line().ticks, line.ticks);
+        EXPECT_NEAR(static_cast<double>(clock.mono_at(host.now.ticks) - host.now.mono_ns), 0, 500);
+    }
+}
+
 TEST(Clock, monotonic_ticks_are_nanoseconds_exactly) {
     Host host;
     host.now.ticks = static_cast<std::uint64_t>(host.now.mono_ns);

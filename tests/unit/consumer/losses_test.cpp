@@ -232,8 +232,8 @@ TEST_F(Malformed, a_string_that_was_never_written) {
     w.page(0, 1).begin(12345, 1).end(1, 2);
     refuses();
 }
-TEST_F(Malformed, an_array_of_strings_that_is_none) {
-    w.page(0, 1).begin(0, 1).payload(SPANRING_REC_ATTR_STRING_ARRAY, 0, "abc").end(1, 2);
+TEST_F(Malformed, an_array_of_bools_that_are_none) {
+    w.page(0, 1).begin(0, 1).payload(SPANRING_REC_ATTR_BOOL_ARRAY, 0, "abc").end(1, 2);
     refuses();
 }
 TEST_F(Malformed, a_snapshot_out_of_order) {

@@ -190,5 +190,37 @@ TEST(Recovery, state_of_other_making_is_refused) {
     EXPECT_FALSE(other.assembler->restore({}, none, {}, deferred).ok());
 }
 
+// A turn, or a consumer's life, may end where a string of an array is cut in two by a page's end.
+TEST(Recovery, an_array_that_is_cut_within_an_element_goes_on_or_keeps_its_whole_elements) {
+    const std::string array("\x03\0\0\0abc\x05\0\0\0defgh", 16);
+    for (const bool goes_on : {true, false}) {
+        for (const std::size_t cut : {2, 7, 9, 13}) {
+            Rig rig;
+            const std::uint32_t name = rig.strings.add("work");
+            const std::uint32_t key = rig.strings.add("list");
+            RecordWriter w;
+            w.page(1000, 1).begin(name, 1000);
+            w.payload(SPANRING_REC_ATTR_STRING_ARRAY, key, array.substr(0, cut));
+            const std::size_t half = w.pages()[0].bytes.size();
+            if (goes_on) w.payload(SPANRING_REC_CONTINUE, 1, array.substr(cut));
+            w.end(1, 2000);
+            ASSERT_TRUE(rig.feed_part(w.pages()[0], 0, half));
+            rig.turn();
+            rig.restart();
+            ASSERT_TRUE(rig.feed_part(w.pages()[0], half, w.pages()[0].bytes.size()));
+            const auto spans = rig.spans();
+            ASSERT_EQ(spans.size(), 1u) << cut;
+            const auto& attributes = spans[0].attributes;
+            ASSERT_EQ(attributes.size(), 1u);
+            using Strings = std::vector<std::string>;
+            const Strings cut_off = cut < 7 ? Strings{} : Strings{"abc"};
+            EXPECT_EQ(attributes[0].second,
+                      codec::Value(goes_on ? Strings{"abc", "defgh"} : cut_off))
+                << cut;
+            EXPECT_EQ(spans[0].truncated, !goes_on && cut != 7) << cut;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace spanring::consumer::testing

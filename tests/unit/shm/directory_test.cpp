@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,6 +170,25 @@ TEST_F(DirectoryTest, flags_do_not_disturb_each_other) {
     EXPECT_EQ(page.flags() & SPANRING_FLAG_WAITING, 0U);
     page.set_enabled(false);
     EXPECT_EQ(page.flags(), 1U << SPANRING_FLAG_EPOCH_SHIFT);
+}
+
+TEST_F(DirectoryTest, a_clock_line_stays_unless_its_writer_died_over_it) {
+    {
+        ControlPage page = *scratch.open().map_control(Mapping::Access::kReadWrite);
+        EXPECT_FALSE(page.clock_line());
+        page.set_clock_line({.ticks = 9, .mono_ns = 8});
+        page.set_clock_line({1, -2, 3, 4, 5, -6});
+    }
+    ControlPage page = *scratch.open().map_control(Mapping::Access::kReadWrite);
+    ASSERT_TRUE(page.clock_line());
+    EXPECT_EQ(*page.clock_line(), (ClockLine{1, -2, 3, 4, 5, -6}));
+    spanring_control* const raw = page.release();
+    ++raw->clock_sequence;
+    ControlPage cut = *scratch.open().map_control(Mapping::Access::kReadWrite);
+    EXPECT_FALSE(cut.clock_line());
+    cut.set_clock_line({1, 2, 3, 4, 5, 6});
+    EXPECT_TRUE(cut.clock_line());
+    munmap(raw, sizeof *raw);
 }
 
 TEST_F(DirectoryTest, one_consumer_at_a_time_and_its_pid_is_known) {

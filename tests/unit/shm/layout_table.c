@@ -49,6 +49,13 @@ static void print_spanring_control(FILE* out) {
     FIELD(spanring_control, ends_late);
     FIELD(spanring_control, spans_unstorable);
     FIELD(spanring_control, segments_quarantined);
+    FIELD(spanring_control, clock_sequence);
+    FIELD(spanring_control, clock_ticks);
+    FIELD(spanring_control, clock_mono_ns);
+    FIELD(spanring_control, clock_ns_per_tick);
+    FIELD(spanring_control, clock_first_ticks);
+    FIELD(spanring_control, clock_first_mono_ns);
+    FIELD(spanring_control, clock_real_offset_ns);
     FIELD(spanring_control, reserved_2);
     end(out, sizeof(spanring_control));
 }

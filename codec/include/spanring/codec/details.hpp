@@ -85,7 +85,8 @@ private:
     std::vector<std::byte>& out_;
 };
 
-/// Returns the value of an ATTR_* record. Errors: kCorrupt.
+/// Returns the value of an ATTR_* record; of an array that ends within an element, the whole ones:
+/// the rest of an open span's value may still come. Errors: kCorrupt: another record.
 [[nodiscard]] Result<Value> attribute_value(const Detail& detail);
 
 }  // namespace spanring::codec

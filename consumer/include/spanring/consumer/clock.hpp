@@ -10,6 +10,8 @@
 #include <functional>
 #include <vector>
 
+#include "spanring/shm/directory.hpp"
+
 namespace spanring::consumer {
 
 struct ClockReading {
@@ -72,6 +74,13 @@ public:
     /// Takes two readings, at least `calibration_ns` apart for a counter, to learn its rate.
     TickClock(std::uint32_t clock_kind, ClockSource source,
               std::int64_t calibration_ns = kCalibrationNs);
+    /// Of the CPU's counter, going on with an earlier consumer's line: what both convert, they
+    /// convert to the same nanosecond, so that nothing changes its order over a restart. If the
+    /// line does not fit the clocks, as if there were none.
+    TickClock(ClockSource source, const shm::ClockLine& line,
+              std::int64_t calibration_ns = kCalibrationNs);
+    /// What the next consumer is to go on with.
+    [[nodiscard]] shm::ClockLine line() const noexcept;
 
     /// Takes an anchor: corrects the rate from here on and notices a stepped wall clock.
     void anchor();
@@ -102,6 +111,8 @@ public:
 
 private:
     [[nodiscard]] ClockReading best_reading() const;
+    void calibrate(std::int64_t calibration_ns);
+    [[nodiscard]] bool go_on(const shm::ClockLine& line);
     void append(const Piece& piece);
 
     std::uint32_t kind_;

@@ -57,7 +57,17 @@ typedef struct spanring_control {
     uint64_t ends_late;          /* of such spans: dropped */
     uint64_t spans_unstorable;   /* rows that could not be encoded: lost */
     uint64_t segments_quarantined;
-    uint8_t reserved_2[64];
+
+    /* The straight line by which the consumer converts the CPU's counter since its last anchor, for
+     * the next consumer to go on with; for nobody else. */
+    uint64_t clock_sequence; /* odd: being written, or its writer died over it; 0: no line */
+    uint64_t clock_ticks;
+    int64_t clock_mono_ns;      /* at clock_ticks */
+    uint64_t clock_ns_per_tick; /* 32.32 fixed point */
+    uint64_t clock_first_ticks; /* the oldest reading, for the rate in the long run */
+    int64_t clock_first_mono_ns;
+    int64_t clock_real_offset_ns; /* wall clock = monotonic clock + this */
+    uint8_t reserved_2[8];
 } spanring_control;
 
 SPANRING_ABI_STRUCT(spanring_control, 384, 8);
@@ -80,7 +90,14 @@ SPANRING_ABI_FIELD(spanring_control, spans_closed_early, 288);
 SPANRING_ABI_FIELD(spanring_control, ends_late, 296);
 SPANRING_ABI_FIELD(spanring_control, spans_unstorable, 304);
 SPANRING_ABI_FIELD(spanring_control, segments_quarantined, 312);
-SPANRING_ABI_FIELD(spanring_control, reserved_2, 320);
+SPANRING_ABI_FIELD(spanring_control, clock_sequence, 320);
+SPANRING_ABI_FIELD(spanring_control, clock_ticks, 328);
+SPANRING_ABI_FIELD(spanring_control, clock_mono_ns, 336);
+SPANRING_ABI_FIELD(spanring_control, clock_ns_per_tick, 344);
+SPANRING_ABI_FIELD(spanring_control, clock_first_ticks, 352);
+SPANRING_ABI_FIELD(spanring_control, clock_first_mono_ns, 360);
+SPANRING_ABI_FIELD(spanring_control, clock_real_offset_ns, 368);
+SPANRING_ABI_FIELD(spanring_control, reserved_2, 376);
 
 typedef struct spanring_doorbell {
     uint64_t magic;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,18 @@ struct ConsumerCounts {
     std::uint64_t segments_quarantined{0};
 };
 
+/// How a consumer converts the CPU's counter (abi/control_layout.h): what the next one goes on
+/// with.
+struct ClockLine {
+    std::uint64_t ticks{0};
+    std::int64_t mono_ns{0};
+    std::uint64_t ns_per_tick{0};  ///< 32.32 fixed point
+    std::uint64_t first_ticks{0};
+    std::int64_t first_mono_ns{0};
+    std::int64_t real_offset_ns{0};
+    bool operator==(const ClockLine&) const = default;
+};
+
 /// The control page as mapped here. Producers map it for reading; the setters need kReadWrite.
 class ControlPage {
 public:
@@ -86,6 +99,10 @@ public:
     /// Writes the settings and bumps the configuration epoch.
     void set_settings(const ControlSettings& settings) noexcept;
     void add_counts(const ConsumerCounts& more) noexcept;
+    /// Returns what set_clock_line() said last, in this consumer's life or an earlier one's;
+    /// nothing if nobody did, or died while it did.
+    [[nodiscard]] std::optional<ClockLine> clock_line() const noexcept;
+    void set_clock_line(const ClockLine& line) noexcept;
 
     /// Hands the mapping over to who keeps it for the life of the process.
     [[nodiscard]] spanring_control* release() noexcept {
