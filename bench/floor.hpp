@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "own_consumer.hpp"
+#include "consumer_beside.hpp"
 #include "spanring/shm/clock.hpp"
 
 namespace spanring::bench {

@@ -13,8 +13,8 @@
 #include <map>
 #include <string>
 
+#include "consumer_beside.hpp"
 #include "offline_consumer.hpp"
-#include "own_consumer.hpp"
 #include "spanring/codec/batch.hpp"
 #include "spanring/shm/clock.hpp"
 #include "spanring/spanring.hpp"
@@ -50,14 +50,14 @@ constexpr int kCalls = 10'000;
 /// In a real ring, with a real consumer in another process, which callgrind does not see.
 template <typename Work>
 Outcome producer(Work work) {
-    const OwnConsumer consumer;
+    const OwnConsumer consumer = consumer_beside();
     work(kCalls);
     if (!flush(std::chrono::seconds(60))) give_up("the consumer did not keep up");
     // Another turn, so that what was stored is released too. Then the consumer stands still: which
     // pages are free, and so what a page's turn costs, must not depend on how fast it runs.
     work(1);
     if (!flush(std::chrono::seconds(60))) give_up("the consumer did not keep up");
-    consumer.stop();
+    must(consumer.hold());
     measured([&work] { work(kCalls); });
     consumer.resume();
     if (losses().total() != 0) give_up("tracepoints were lost");
@@ -163,7 +163,7 @@ Outcome offline(const WorkloadOptions& options, std::uint64_t spans) {
 
 /// With a consumer of its own until it is ended: for the test that nothing is left behind.
 [[noreturn]] void idle() {
-    const OwnConsumer consumer;
+    const OwnConsumer consumer = consumer_beside();
     std::printf("%s\n", std::getenv("SPANRING_DIR"));
     std::fflush(stdout);
     for (;;) pause();

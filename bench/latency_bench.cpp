@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "own_consumer.hpp"
+#include "consumer_beside.hpp"
 #include "spanring/shm/clock.hpp"
 #include "spanring/spanring.hpp"
 
@@ -185,7 +185,7 @@ int run(int argc, char** argv) {
         ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
     const Clock clock;
-    const OwnConsumer consumer;
+    const OwnConsumer consumer = consumer_beside();
     for (int i = 0; i < 10'000; ++i) {
         Span span("call"_key);
     }

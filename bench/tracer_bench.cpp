@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "bursts.hpp"
+#include "consumer_beside.hpp"
 #include "floor.hpp"
-#include "own_consumer.hpp"
 #include "spanring/spanring.hpp"
 
 namespace spanring::bench {
@@ -239,7 +239,7 @@ void span_dropped(benchmark::State& state) {
         state.SkipWithError("the consumer did not keep up");
         return;
     }
-    g_consumer->stop();
+    must(g_consumer->hold());
     const auto dropped = [] {
         return losses().spans[static_cast<unsigned>(LossReason::kRingFull)];
     };
@@ -338,7 +338,7 @@ int run(int argc, char** argv) {
     int count = static_cast<int>(arguments.size());
     benchmark::Initialize(&count, arguments.data());
     if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-    const OwnConsumer consumer;
+    const OwnConsumer consumer = consumer_beside();
     g_consumer = &consumer;
     // Once around, so that the ring has its size before the first floor is laid out like it.
     write_spans(3 * kBurst);

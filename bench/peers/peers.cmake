@@ -5,7 +5,7 @@ if(PkgConfig_FOUND)
 endif()
 if(LTTNG_UST_FOUND)
     spanring_bench(bench_lttng SOURCES peers/lttng_bench.cpp peers/lttng_provider.c
-                   LINK spanring_producer bench_own_consumer PkgConfig::LTTNG_UST)
+                   LINK spanring_producer bench_consumer_beside PkgConfig::LTTNG_UST)
     target_include_directories(bench_lttng PRIVATE ${CMAKE_CURRENT_LIST_DIR}
                                                    ${CMAKE_CURRENT_LIST_DIR}/..)
     # The provider is made of the peer's macros.
@@ -18,7 +18,7 @@ endif()
 find_package(spdlog QUIET)
 if(spdlog_FOUND)
     spanring_bench(bench_spdlog SOURCES peers/spdlog_bench.cpp
-                   LINK spanring_producer bench_own_consumer spdlog::spdlog)
+                   LINK spanring_producer bench_consumer_beside spdlog::spdlog)
     target_include_directories(bench_spdlog PRIVATE ${CMAKE_CURRENT_LIST_DIR}/..)
 else()
     message(STATUS "benchmarks: NO spdlog beside ours: install libspdlog-dev")

@@ -189,18 +189,38 @@ int rings_of(pid_t pid) {
     return count;
 }
 
+pid_t start_bench(const char* what, const std::string& folder) {
+    const std::string parent = "TMPDIR=" + folder;
+    const std::string program = SPANRING_PROGRAM;
+    const std::array<const char*, 5> arguments{program.c_str(), "bench", what, "--quiet", nullptr};
+    const std::array<const char*, 3> environment{"PATH=/usr/bin:/bin", parent.c_str(), nullptr};
+    pid_t pid = 0;
+    const int failed = posix_spawn(&pid, program.c_str(), nullptr, nullptr,
+                                   const_cast<char* const*>(arguments.data()),
+                                   const_cast<char* const*>(environment.data()));
+    return failed == 0 ? pid : -1;
+}
+
+TEST_F(Bench, leaves_nothing_behind_when_killed) {
+    const pid_t pid = start_bench("delay", folder_.path());
+    ASSERT_GT(pid, 0);
+    // A consumer, and the guardian that knows of it.
+    while (processes_with(folder_.path()) < 2) {
+        ASSERT_EQ(waitpid(pid, nullptr, WNOHANG), 0);
+        std::this_thread::sleep_for(5ms);
+    }
+    kill(pid, SIGKILL);
+    ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
+    while (rings_of(pid) != 0 || entries_of(folder_.path()) != 0 ||
+           processes_with(folder_.path()) != 0) {
+        std::this_thread::sleep_for(20ms);  // the test's time limit ends a wait in vain
+    }
+}
+
 TEST_F(Bench, leaves_nothing_behind_when_interrupted) {
     for (const char* what : {"throughput", "delay"}) {
-        const std::string parent = "TMPDIR=" + folder_.path();
-        const std::string program = SPANRING_PROGRAM;
-        const std::array<const char*, 5> arguments{program.c_str(), "bench", what, "--quiet",
-                                                   nullptr};
-        const std::array<const char*, 3> environment{"PATH=/usr/bin:/bin", parent.c_str(), nullptr};
-        pid_t pid = 0;
-        ASSERT_EQ(posix_spawn(&pid, program.c_str(), nullptr, nullptr,
-                              const_cast<char* const*>(arguments.data()),
-                              const_cast<char* const*>(environment.data())),
-                  0);
+        const pid_t pid = start_bench(what, folder_.path());
+        ASSERT_GT(pid, 0);
         // Both folders, and a consumer that was given them.
         while (rings_of(pid) == 0 || entries_of(folder_.path()) == 0 ||
                processes_with(folder_.path()) == 0) {

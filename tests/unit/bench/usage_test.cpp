@@ -26,9 +26,8 @@ TEST(Usage, counts_processor_time_and_memory_of_a_process) {
     }
     const auto after = usage_of(::getpid());
     ASSERT_TRUE(after.ok());
-    // Two readings, each in steps of 10 ms, user and system apart.
-    EXPECT_GE(after->cpu_ns - before->cpu_ns, 60'000'000u);
-    EXPECT_LE(after->cpu_ns, own_cpu_ns() + 20'000'000u);
+    EXPECT_GE(after->cpu_ns - before->cpu_ns, 100'000'000u);
+    EXPECT_LE(after->cpu_ns, own_cpu_ns());
 }
 
 TEST(Usage, of_a_process_that_is_gone_is_an_error) {

@@ -37,34 +37,48 @@ OwnFolder::~OwnFolder() {
     if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }
 
-Result<OwnConsumer> OwnConsumer::start(const std::string& database_parent,
-                                       std::optional<int> core) {
+Result<OwnConsumer> OwnConsumer::make(const std::string& database_parent) {
     auto rings = OwnFolder::make(kRingsParent);
     if (!rings) return std::move(rings).error();
     auto home = OwnFolder::make(database_parent);
     if (!home) return std::move(home).error();
-    OwnConsumer consumer(std::move(*rings), std::move(*home));
-    std::optional<OnCore> there;
-    if (core) there.emplace(*core);
-    auto pid = start_consumer({.directory = consumer.rings(),
-                               .database = consumer.database(),
-                               .config = {},
-                               .log_file = consumer.home_.path() + "/log"});
-    if (!pid) return std::move(pid).error();
-    consumer.pid_ = *pid;
+    return OwnConsumer(std::move(*rings), std::move(*home));
+}
+
+Result<OwnConsumer> OwnConsumer::start(const std::string& database_parent,
+                                       std::optional<int> core) {
+    auto consumer = make(database_parent);
+    if (!consumer) return consumer;
+    if (auto runs = consumer->run(core); !runs) return std::move(runs).error();
     return consumer;
 }
 
+Result<void> OwnConsumer::run(std::optional<int> core) {
+    std::optional<OnCore> there;
+    if (core) there.emplace(*core);
+    auto pid = start_consumer({.directory = rings(),
+                               .database = database(),
+                               .config = {},
+                               .log_file = home_.path() + "/log"});
+    if (!pid) return std::move(pid).error();
+    pid_ = *pid;
+    auto guardian = Guardian::start(pid_, rings(), home_.path());
+    if (!guardian) return std::move(guardian).error();
+    guardian_.reset();
+    guardian_.emplace(std::move(*guardian));
+    return {};
+}
+
 OwnConsumer::OwnConsumer(OwnConsumer&& other) noexcept
-    : rings_(std::move(other.rings_)),
+    : guardian_(std::move(other.guardian_)),
+      rings_(std::move(other.rings_)),
       home_(std::move(other.home_)),
       pid_(std::exchange(other.pid_, 0)) {}
 
 OwnConsumer::~OwnConsumer() {
     if (pid_ == 0 || stop()) return;
     // It hangs: its folders must not go from under a process that still writes.
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    kill();
 }
 
 Result<Usage> OwnConsumer::usage() const {
@@ -77,6 +91,23 @@ Result<void> OwnConsumer::stop() {
     if (auto stopped = stop_consumer(pid_, kStopTimeout); !stopped) return stopped;
     pid_ = 0;
     return {};
+}
+
+void OwnConsumer::kill() noexcept {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+}
+
+Result<void> OwnConsumer::hold() const {
+    if (::kill(pid_, SIGSTOP) != 0 || ::waitpid(pid_, nullptr, WUNTRACED) < 0) {
+        return os_error(errno, "cannot hold spanringd");
+    }
+    return {};
+}
+
+void OwnConsumer::resume() const noexcept {
+    ::kill(pid_, SIGCONT);
 }
 
 void forget_settings() {

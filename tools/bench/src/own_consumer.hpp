@@ -1,5 +1,5 @@
 // A spanringd of the benchmark's own, in its default configuration, with rings and a database that
-// go with it. Threads: the main thread only.
+// go with it, however this program ends (guardian.hpp). Threads: the main thread only.
 #pragma once
 
 #include <sys/types.h>
@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "guardian.hpp"
 #include "spanring/base/result.hpp"
 #include "usage.hpp"
 
@@ -29,8 +30,9 @@ private:
 
 class OwnConsumer {
 public:
-    /// Returns once it drains. `core`: the only one it runs on. Errors: what spanringd said, of the
-    /// folders.
+    /// Makes the folders; nothing runs yet. Errors: of the folders.
+    [[nodiscard]] static Result<OwnConsumer> make(const std::string& database_parent);
+    /// Makes the folders and runs.
     [[nodiscard]] static Result<OwnConsumer> start(const std::string& database_parent,
                                                    std::optional<int> core);
     OwnConsumer(OwnConsumer&& other) noexcept;
@@ -38,16 +40,27 @@ public:
     /// Stops it and removes both folders.
     ~OwnConsumer();
 
+    /// Starts spanringd; again, after `kill`, on what is there. Returns once it drains. `core`: the
+    /// only one it runs on. Errors: what spanringd said.
+    [[nodiscard]] Result<void> run(std::optional<int> core);
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
     [[nodiscard]] std::string rings() const { return rings_.path(); }
     [[nodiscard]] std::string database() const { return home_.path() + "/db"; }
     /// Errors: it is gone.
     [[nodiscard]] Result<Usage> usage() const;
     /// Waits for its orderly end. Errors: it still works.
     [[nodiscard]] Result<void> stop();
+    /// SIGKILL, and nothing else.
+    void kill() noexcept;
+    /// SIGSTOP, and waits until it stands still: until then it may still free pages. `resume` ends
+    /// it. Errors: of the signal.
+    [[nodiscard]] Result<void> hold() const;
+    void resume() const noexcept;
 
 private:
     OwnConsumer(OwnFolder rings, OwnFolder home)
         : rings_(std::move(rings)), home_(std::move(home)) {}
+    std::optional<Guardian> guardian_;  ///< goes last
     OwnFolder rings_;
     OwnFolder home_;  ///< of the database, and of the log beside it
     pid_t pid_{0};

@@ -1,6 +1,7 @@
 #include "usage.hpp"
 
 #include <fmt/format.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -28,30 +29,26 @@ std::uint64_t tick_ns() {
     return 1'000'000'000u / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
 }
 
-// Fields 14 and 15 of proc(5)'s stat. The second may hold blanks, so they count from its ')'.
-std::uint64_t cpu_ns_of(const std::string& stat) {
-    const std::size_t name_end = stat.rfind(')');
-    if (name_end == std::string::npos) return 0;
-    std::istringstream fields(stat.substr(name_end + 1));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) fields >> skipped;
-    std::uint64_t user = 0;
-    std::uint64_t system = 0;
-    fields >> user >> system;
-    return (user + system) * tick_ns();
+// /proc/PID/stat has it in steps of 10 ms: no measure of an idle process.
+std::uint64_t cpu_ns_of(pid_t pid) {
+    clockid_t clock;
+    timespec used;
+    if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return 0;
+    return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(used.tv_nsec);
 }
 
 }  // namespace
 
 Result<Usage> usage_of(pid_t pid) {
     const std::string folder = fmt::format("/proc/{}", pid);
-    const std::string stat = content(folder + "/stat");
+    const std::uint64_t cpu_ns = cpu_ns_of(pid);
     const std::string status = content(folder + "/status");
     // A zombie has no memory any more.
-    if (stat.empty() || status.find("VmHWM:") == std::string::npos) {
+    if (status.find("VmHWM:") == std::string::npos) {
         return Error{ErrorCode::kNotFound, fmt::format("process {} is gone", pid)};
     }
-    return Usage{cpu_ns_of(stat), number_behind(status, "VmHWM:") * 1024,
+    return Usage{cpu_ns, number_behind(status, "VmHWM:") * 1024,
                  number_behind(content(folder + "/io"), "\nwrite_bytes:")};
 }
 

@@ -10,7 +10,7 @@
 namespace spanring::tools::bench {
 
 struct Usage {
-    std::uint64_t cpu_ns{0};  ///< user + system of all its threads; in steps of 10 ms
+    std::uint64_t cpu_ns{0};  ///< user + system of all its threads, those that ended too
     std::uint64_t rss_peak_bytes{0};
     std::uint64_t disk_bytes{0};  ///< written to a disk; a tmpfs is none
 };
