@@ -88,9 +88,20 @@ TEST_F(Bench, two_producers_are_counted_together) {
     EXPECT_EQ(json["producers"].GetUint(), 2u);
 }
 
+TEST_F(Bench, many_producers_in_bursts_are_counted_together) {
+    const Outcome outcome =
+        bench({"throughput", "--producers", "20", "--burst-ms", "50", "--no-pin", "--rate", "20k",
+               "--seconds", "1", "--despite-load", "--json"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto json = parsed(outcome);
+    expect_sound(json);
+    EXPECT_EQ(json["producers"].GetUint(), 20u);
+    EXPECT_GT(json["consumer_cpu"].GetDouble(), 0);
+}
+
 TEST_F(Bench, a_search_gives_a_sound_number_or_none) {
-    const Outcome outcome = bench(
-        {"throughput", "--seconds", "1", "--search-seconds", "0.1", "--despite-load", "--json"});
+    const Outcome outcome = bench({"throughput", "--seconds", "1", "--search-seconds", "0.1",
+                                   "--quick", "--despite-load", "--json"});
     const auto json = parsed(outcome);
     if (outcome.exit_code == 0) {
         expect_sound(json);
@@ -138,8 +149,9 @@ TEST_F(Bench, delay_sees_every_span) {
 }
 
 TEST_F(Bench, nonsense_is_refused_in_one_line) {
-    for (const char* flag : {"--workload=loose", "--attributes=1", "--producers=3", "--seconds=0",
-                             "--seconds=x", "--search-seconds=-1", "--rate=0", "--rate=many"}) {
+    for (const char* flag :
+         {"--workload=loose", "--attributes=1", "--producers=0", "--producers=1001", "--burst-ms=0",
+          "--seconds=0", "--seconds=x", "--search-seconds=-1", "--rate=0", "--rate=many"}) {
         expect_one_line(bench({"throughput", flag}), std::string(flag).substr(0, 6));
     }
     for (const char* flag : {"--rates=0", "--rates=1,x", "--rates=1G", "--seconds=-1"}) {

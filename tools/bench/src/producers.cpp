@@ -23,7 +23,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kPollInterval = 2ms;
+/// Between two looks at a word or at a process: a hundredth of a core at any number of producers.
+constexpr auto kPollIntervalMin = 2ms;
+constexpr auto kPollIntervalOfEach = 100us;
+
+std::chrono::microseconds poll_interval(std::size_t producers) {
+    return std::max<std::chrono::microseconds>(kPollIntervalMin, producers * kPollIntervalOfEach);
+}
+
 /// For a consumer that is far behind, or a disk that hangs.
 constexpr auto kFlushTimeout = 30s;
 
@@ -34,9 +41,11 @@ constexpr auto kFlushTimeout = 30s;
     ::_exit(1);
 }
 
-void wait_for(const std::atomic<std::uint32_t>& word) {
+void wait_for(const std::atomic<std::uint32_t>& word, std::size_t producers) {
     // acquire: pairs with the release in go and finish, though nothing but the word is told.
-    while (word.load(std::memory_order_acquire) == 0) std::this_thread::sleep_for(kPollInterval);
+    while (word.load(std::memory_order_acquire) == 0) {
+        std::this_thread::sleep_for(poll_interval(producers));
+    }
 }
 
 /// A producer's life, in the forked child.
@@ -50,9 +59,9 @@ public:
         const auto program = Program::make(plan_.load, plan_.seed);
         // relaxed: as in run_paced.
         lane_.emitted.store(program->warm_up(), std::memory_order_relaxed);
-        if (tracing() && !flush(kFlushTimeout)) fail(lane_, "is not traced: " + status().reason);
+        if (tracing() && !flush(kFlushTimeout)) fail(lane_, not_stored());
         reach(Stage::kReady);
-        wait_for(board_.go());
+        wait_for(board_.go(), board_.lines());
         const Paced paced = run_paced(*program, plan_.pace, lane_.emitted);
         lane_.paced_spans = paced.spans;
         lane_.paced_ns = paced.ns;
@@ -61,7 +70,7 @@ public:
         lane_.all_stored = tracing() && flush(kFlushTimeout) ? 1 : 0;
         lane_.lost = losses().total();
         reach(Stage::kDone);
-        wait_for(board_.leave());
+        wait_for(board_.leave(), board_.lines());
         ::_exit(0);
     }
 
@@ -84,6 +93,11 @@ private:
         if (auto configured = configure(std::move(configuration)); !configured) {
             fail(lane_, configured.error().message);
         }
+    }
+    static std::string not_stored() {
+        const Status now = status();
+        return now.recording ? "waited in vain for its first spans to be stored"
+                             : "is not traced: " + now.reason;
     }
     void reach(Stage stage) {
         // release: pairs with the acquire in all_at; the lane's counts stand.
@@ -160,7 +174,7 @@ Result<void> Producers::wait_ready() {
         const auto all = all_at(Stage::kReady);
         if (!all) return all.error();
         if (*all) return {};
-        std::this_thread::sleep_for(kPollInterval);
+        std::this_thread::sleep_for(poll_interval(pids_.size()));
     }
 }
 
@@ -179,7 +193,7 @@ Result<void> Producers::wait_done(const std::function<void(std::uint64_t)>& prog
         if (!all) return all.error();
         if (*all) return {};
         progress(emitted());
-        std::this_thread::sleep_for(kPollInterval);
+        std::this_thread::sleep_for(poll_interval(pids_.size()));
     }
 }
 

@@ -9,25 +9,23 @@
 #include "cores.hpp"
 #include "own_consumer.hpp"
 #include "producers.hpp"
+#include "rate_search.hpp"
 #include "rings.hpp"
 #include "spanring/store/database.hpp"
+#include "stored_spans.hpp"
 #include "term.hpp"
 
 namespace spanring::tools::bench {
 namespace {
 
-/// A thirtieth of the ring at 25 M spans/s: the consumer sees a steady stream.
-constexpr std::uint64_t kBurstNs = 100'000;
 /// The search ends when it is as near as this; the long run then goes down in such steps.
 constexpr double kStep = 0.03;
+constexpr double kStepQuick = 0.08;
 /// Beside other programs a long run is much worse than short ones, as it meets their peaks.
 constexpr double kStepDespiteLoad = 0.3;
 constexpr unsigned kSearchRunsMax = 24;
 constexpr unsigned kLongRunsMax = 6;
-/// Below this, it is the machine that has no time.
-constexpr double kRateMin = 1000;
-/// Of the asked rate: else the producer did not make it.
-constexpr double kHeld = 0.97;
+constexpr unsigned kLongRunsMaxQuick = 3;
 /// Of one core. What the kernel does for the run itself (writing to the disk) is below it.
 constexpr double kOthersMax = 0.15;
 constexpr double kGeneratorSeconds = 0.3;
@@ -42,22 +40,6 @@ struct Run {
     double others{0};
     [[nodiscard]] bool lossless() const noexcept { return tally.lost == 0 && tally.all_stored; }
 };
-
-/// Decodes every batch: the writer's own count proves nothing.
-Result<std::uint64_t> count_spans(const std::string& database, bool quiet) {
-    auto reader = store::Reader::open(database);
-    if (!reader) return std::move(reader).error();
-    ProgressLine progress("counting", quiet);
-    std::uint64_t spans = 0;
-    auto visited = (*reader)->visit_frames_after(0, [&](const store::CommittedFrame& frame) {
-        for (const auto& batch : frame.batches) spans += batch.rows.size();
-        progress.update(spans, 0, "spans");
-        return !interrupted();
-    });
-    if (!visited) return std::move(visited).error();
-    if (interrupted()) return Error{ErrorCode::kUnavailable, "interrupted; nothing was measured"};
-    return spans;
-}
 
 class Throughput {
 public:
@@ -88,7 +70,8 @@ private:
         for (std::size_t i = 0; i < plans.size(); ++i) {
             plans[i].load = options_.load;
             plans[i].seed = i + 1;
-            plans[i].pace = {spans_per_s / options_.producers, kBurstNs, seconds, !spins()};
+            plans[i].pace = {spans_per_s / options_.producers, options_.burst_ns, seconds,
+                             !spins()};
             if (options_.pin) plans[i].core = cores_[(cores_.size() - 1 - i) % cores_.size()];
         }
         return plans;
@@ -106,6 +89,7 @@ private:
         return producers->tally().cpu_ns;
     }
 
+    /// `count`: it is the run that counts; else a try.
     Result<Run> run(double spans_per_s, double seconds, const std::string& label, bool count) {
         ++report_.runs;
         const std::optional<int> core = alone() ? std::optional(cores_.front()) : std::nullopt;
@@ -134,10 +118,11 @@ private:
             run.others = others(run, seconds, core_after - core_before);
         }
         producers->finish();
-        if (auto stopped = consumer->stop(); !stopped) return std::move(stopped).error();
+        if (!count) consumer->kill();  // its catalogue, which an orderly end completes, is not read
         progress.clear();
-        run.database_bytes = folder_bytes(consumer->database());
         if (!count) return run;
+        if (auto stopped = consumer->stop(); !stopped) return std::move(stopped).error();
+        run.database_bytes = folder_bytes(consumer->database());
         auto stored = count_spans(consumer->database(), options_.quiet);
         if (!stored) return std::move(stored).error();
         run.stored = *stored;
@@ -152,28 +137,30 @@ private:
         return std::max({0.0, spins() ? run.tally.off_core : 0.0, beside / (seconds * 1e9)});
     }
 
+    /// The share of the time that those at work were busy in: the consumer on a core of its own, or
+    /// all on all cores.
+    [[nodiscard]] double busy(const Run& run, double seconds) const noexcept {
+        const auto consumer = static_cast<double>(run.consumer_cpu_ns) / (seconds * 1e9);
+        if (alone()) return consumer;
+        const double producers = run.tally.cpu_ns * run.tally.spans_per_s / 1e9;
+        return (consumer + producers) / static_cast<double>(cores_.size());
+    }
+
     /// Returns the highest rate at which a short run lost nothing.
     Result<double> search() {
-        auto first = run(0, options_.search_seconds, "unpaced", false);
-        if (!first) return std::move(first).error();
-        double high = first->tally.spans_per_s;
-        if (first->lossless()) return high;  // the producers are the limit
-        const auto& tally = first->tally;
-        const double lost = static_cast<double>(tally.lost) /
-                            static_cast<double>(std::max<std::uint64_t>(tally.emitted, 1));
-        double low = 0;
-        double next = high * std::clamp(1 - lost, 0.1, 1 - kStep);
-        while (report_.runs < kSearchRunsMax && high - low > kStep * high && next > kRateMin) {
-            auto held = try_twice(next);
-            if (!held) return std::move(held).error();
-            (*held ? low : high) = next;
-            next = low == 0 ? high * 0.7 : (low + high) / 2;
+        RateSearch search(options_.quick ? kStepQuick : kStep);
+        double tried = 0;
+        while (report_.runs < kSearchRunsMax && !search.over()) {
+            tried = search.next();
+            auto came = try_rate(tried);
+            if (!came) return std::move(came).error();
+            search.tell(*came);
         }
-        if (low > 0) return low;
+        if (search.found() > 0) return search.found();
         return Error{ErrorCode::kBusy,
                      fmt::format("spans were lost at every rate, down to {} spans/s: the machine "
                                  "has no time for this, or its disk is too slow; no number",
-                                 format_rate(high))};
+                                 format_rate(tried))};
     }
 
     [[nodiscard]] bool holds(const Run& run, double rate) const noexcept {
@@ -181,22 +168,30 @@ private:
     }
 
     /// One bad run may be somebody else's fault.
-    Result<bool> try_twice(double rate) {
+    Result<Try> try_rate(double rate) {
         const std::string label = "try " + format_rate(rate) + " spans/s";
-        for (int attempt = 0; attempt < 2; ++attempt) {
+        Try came;
+        for (int attempt = 0; attempt < (options_.quick ? 1 : 2); ++attempt) {
             auto tried = run(rate, options_.search_seconds, label, false);
             if (!tried) return std::move(tried).error();
-            if (holds(*tried, rate)) return true;
+            const Tally& tally = tried->tally;
+            const auto emitted = static_cast<double>(std::max<std::uint64_t>(tally.emitted, 1));
+            came = {tally.spans_per_s, tried->lossless(), static_cast<double>(tally.lost) / emitted,
+                    busy(*tried, options_.search_seconds)};
+            if (holds(*tried, rate)) break;
         }
-        return false;
+        return came;
     }
 
     /// The long run, a little slower each time that it does not hold.
     Result<ThroughputReport> hold(double rate) {
         const bool searched = options_.spans_per_s == 0;
-        const double step = options_.despite_load ? kStepDespiteLoad : kStep;
+        const double step = options_.despite_load ? kStepDespiteLoad
+                            : options_.quick      ? kStepQuick
+                                                  : kStep;
+        const unsigned runs_max = !searched ? 1 : options_.quick ? kLongRunsMaxQuick : kLongRunsMax;
         std::string why;
-        for (unsigned i = 0; i < (searched ? kLongRunsMax : 1); ++i, rate *= 1 - step) {
+        for (unsigned i = 0; i < runs_max; ++i, rate *= 1 - step) {
             auto held = run(rate, options_.seconds, "run " + format_rate(rate) + " spans/s", true);
             if (!held) return std::move(held).error();
             if (holds(*held, rate)) {

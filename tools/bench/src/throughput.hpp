@@ -18,8 +18,10 @@ struct ThroughputOptions {
     unsigned producers{1};
     double seconds{60};
     double search_seconds{3};
-    double spans_per_s{0};  ///< 0: search for it
+    double spans_per_s{0};            ///< 0: search for it
+    std::uint64_t burst_ns{100'000};  ///< from one burst of a producer to its next
     bool pin{true};
+    bool quick{false};         ///< a search in coarse steps, each rate tried once
     bool despite_load{false};  ///< a lower bound is wanted, whatever else runs
     bool quiet{false};
     std::string database_parent;
@@ -38,6 +40,10 @@ struct ThroughputReport {
     double generator_ns{0};  ///< of that without tracing, per span
     double others{0};        ///< share of a core that others had
     unsigned runs{0};
+    /// Share of a core.
+    [[nodiscard]] double consumer_cpu() const noexcept {
+        return consumer_cpu_ns * spans_per_s / 1e9;
+    }
 };
 
 /// Errors: kBusy: this machine cannot give the number now, and why; kUnavailable: Ctrl-C, or a

@@ -12,11 +12,15 @@
 namespace spanring::tools::bench {
 namespace {
 
+/// A ring of 1 MiB for each is to fit into /dev/shm.
+constexpr int kProducersMax = 1000;
+
 struct Flags {
     ThroughputOptions options;
     std::string workload{"tight"};
     int attributes{0};
     std::string rate;
+    double burst_ms{0.1};
 };
 
 double bytes_per_span(const ThroughputReport& report) {
@@ -32,6 +36,7 @@ std::string as_json(const Flags& flags, const ThroughputReport& report) {
     json.field("runs", report.runs).field("spans_per_s", report.spans_per_s);
     json.field("emitted", report.emitted).field("stored", report.stored);
     json.field("lost", report.lost).field("consumer_cpu_ns", report.consumer_cpu_ns);
+    json.field("consumer_cpu", report.consumer_cpu());
     json.field("consumer_rss_bytes", report.consumer_rss_bytes);
     json.field("database_bytes", report.database_bytes);
     json.field("bytes_per_span", bytes_per_span(report));
@@ -73,6 +78,7 @@ Result<int> run(Flags& flags, const GlobalOptions& globals) {
         }
         options.spans_per_s = *rate;
     }
+    options.burst_ns = static_cast<std::uint64_t>(flags.burst_ms * 1e6);
     options.load = {flags.workload == "mix", flags.attributes != 0};
     options.quiet = globals.quiet;
     if (auto ready = prepare(globals, options.database_parent); !ready) return ready.error();
@@ -103,15 +109,20 @@ void add_flags(CLI::App& command, Flags& flags) {
         .add_option("--attributes", flags.attributes,
                     "0 (default), or 2: an integer and 13 characters on each span")
         ->check(CLI::IsMember({0, 2}));
-    command.add_option("--producers", options.producers, "Producing processes, 1 (default) or 2")
-        ->check(CLI::Range(1, 2));
+    command.add_option("--producers", options.producers, "Producing processes (1)")
+        ->check(CLI::Range(1, kProducersMax));
     command.add_option("--seconds", options.seconds, "Length of the run that counts (60)")
         ->check(CLI::Range(0.1, 600.0));
     command.add_option("--search-seconds", options.search_seconds, "Length of each try (3)")
         ->check(CLI::Range(0.1, 60.0));
     command.add_option("--rate", flags.rate, "Spans per second, e.g. 5M, instead of a search");
+    command
+        .add_option("--burst-ms", flags.burst_ms, "From one burst of a producer to its next (0.1)")
+        ->check(CLI::Range(0.01, 1000.0));
+    command.add_flag("--quick", options.quick,
+                     "Search in steps of 8 % instead of 3 %, try each once");
     command.add_flag("--pin,!--no-pin", options.pin,
-                     "One core for each (default): producer and consumer, or two producers");
+                     "One core for each (default): producer and consumer, or the producers");
     command.add_flag("--despite-load", options.despite_load,
                      "Report a lower bound when other programs use the cores");
     add_database_parent(command, options.database_parent);
@@ -126,6 +137,7 @@ void add_throughput(CLI::App& bench, Session& session) {
         "spanring bench throughput                              one name in a loop\n"
         "spanring bench throughput --workload mix --attributes 2\n"
         "spanring bench throughput --rate 5M --seconds 120       does it hold?\n"
+        "spanring bench throughput --rate 1M --producers 1000 --burst-ms 100 --no-pin\n"
         "Takes a few minutes and a few GiB of disk. Exit code 1: not measured, and why.");
     add_flags(*command, *flags);
     command->callback([flags, &session] {
