@@ -119,9 +119,7 @@ private:
 std::unique_ptr<store::Writer> open_store(const Folder& folder) {
     store::WriterOptions options;
     options.now_ns = [] { return std::int64_t{1'700'000'000'000'000'000}; };
-    auto writer = store::Writer::open(folder.database(), options);
-    if (!writer) give_up(writer.error().message);
-    return std::move(*writer);
+    return must(store::Writer::open(folder.database(), options));
 }
 
 /// A turn's batches as one frame, as the consumer commits them.
@@ -147,7 +145,7 @@ void commit(store::Writer& writer, OfflineConsumer& consumer, codec::Encoder& en
     if (!committed) give_up(committed.error().message);
 }
 
-Outcome offline(const WorkloadOptions& options, std::uint64_t spans) {
+Outcome offline(const WorkloadOptions& options, std::uint64_t spans, bool compacted) {
     const Folder folder;
     const RecordedPages pages(options, spans);
     {
@@ -155,8 +153,11 @@ Outcome offline(const WorkloadOptions& options, std::uint64_t spans) {
         OfflineConsumer consumer(pages.strings());
         codec::Encoder encoder;
         measured([&] { pages.feed(consumer, [&] { commit(*writer, consumer, encoder); }); });
-        const auto indexed = writer->index_now();
-        if (!indexed) give_up(indexed.error().message);
+        must(writer->index_now());
+    }
+    if (compacted) {
+        const auto report = must(store::compact(folder.database(), {}));
+        if (report.windows == 0 || !report.problems.empty()) give_up("it was not compacted");
     }
     return {pages.spans(), folder.bytes()};
 }
@@ -178,7 +179,8 @@ int run(int argc, char** argv) {
     const std::map<std::string, WorkloadOptions> consumers{
         {"consumer_tight", {.mix = false}},
         {"consumer_mix", {.mix = true}},
-        {"consumer_mix_with_attributes", {.mix = true, .integers = 1, .texts = 1}}};
+        {"consumer_mix_with_attributes", {.mix = true, .integers = 1, .texts = 1}},
+        {"consumer_mix_with_4_attributes", {.mix = true, .integers = 2, .texts = 2}}};
     std::vector<std::string> names{"clock", "idle"};
     for (const auto& each : producers) names.push_back(each.first);
     for (const auto& each : consumers) names.push_back(each.first);
@@ -186,14 +188,17 @@ int run(int argc, char** argv) {
     app.add_option("--spans", spans, "Of the consumer's workload")
         ->check(CLI::Range(1, 10'000'000))
         ->capture_default_str();
+    bool compacted = false;
+    app.add_flag("--compacted", compacted, "The database's bytes after compaction");
     CLI11_PARSE(app, argc, argv);
     if (scenario == "clock") {
         std::printf("%s\n", shm::clock_kind() == SPANRING_CLOCK_TSC ? "tsc" : "monotonic");
         return 0;
     }
     if (scenario == "idle") idle();
-    const Outcome outcome = producers.count(scenario) != 0 ? producers.at(scenario)()
-                                                           : offline(consumers.at(scenario), spans);
+    const Outcome outcome = producers.count(scenario) != 0
+                                ? producers.at(scenario)()
+                                : offline(consumers.at(scenario), spans, compacted);
     std::printf("{\"units\": %llu, \"bytes\": %llu}\n",
                 static_cast<unsigned long long>(outcome.units),
                 static_cast<unsigned long long>(outcome.bytes));

@@ -1,7 +1,8 @@
 """The figures that spanring answers to: goal, floor, and where each comes from.
 
 `figures` maps names to numbers; what could not be measured is absent. Names: tracer/ROW in ns,
-latency/PACE/KIND/QUANTILE in ns, peers' rows, throughput/LOAD/WHAT, delay/RATE/WHAT, bytes/WHAT.
+latency/PACE/KIND/QUANTILE in ns, peers' rows, throughput/LOAD/WHAT, delay/RATE/WHAT, bytes/WHAT,
+threads/COUNT/WHAT, and others that say what they are.
 """
 
 import dataclasses
@@ -106,13 +107,25 @@ GOALS = (
     *_throughput("tight_2_producers", "tight loop, two producers", 10e6, None),
     Goal("consumer's memory, tight loop", "MiB", 128, "throughput/tight/rss_mib"),
     *(goal for rate in RATES for goal in _delay(rate)),
+    Goal("wake-up calls of a producer, each idle period of 200 ms", "calls", 1,
+         "wake/calls_per_period"),
+    Goal("consumer's processor when idle", "% of a core", 0.5, "idle/cpu_percent"),
     Goal("consumer's processor at 1 k spans/s", "% of a core", 2, "delay/1000/cpu_percent"),
     Goal("consumer's processor at 100 k spans/s", "% of a core", 8, "delay/100000/cpu_percent"),
     Goal("disk writes at 1 k spans/s", "MiB/s", 1, "delay/1000/disk_mib_per_s"),
     Goal("database, mix", "bytes/span", 8.5, "bytes/mix", in_readme=True),
-    Goal("database, mix with an integer and a string", "bytes/span", 14, "bytes/mix2"),
+    Goal("database, mix with two integers and two strings of 13 characters", "bytes/span", 14,
+         "bytes/mix4"),
     Goal("database, Hipster replay with its foreign ids", "bytes/span", 16, "bytes/hipster",
          in_readme=True),
+    *(Goal(f"segment of a process with {words}", "MiB", mib, f"threads/{count}/segment_mib")
+      for count, words, mib in ((1, "one thread", 1), (100, "100 active threads", 2),
+                                (10_000, "10,000 mostly idle threads", 16))),
+    Goal("consumer's processor, 1,000 producers with 100 spans every 100 ms", "% of a core", 100,
+         "producers_1000/cpu_percent"),
+    Goal("start of spanringd to the first queryable span", "ms", 200, "start/first_span_ms"),
+    Goal("start of spanringd after kill -9 to draining again", "ms", 300,
+         "restart/first_span_ms"),
     Goal("header, added compile time", "ms", 150, "header/added_ms"),
 )
 
@@ -120,7 +133,9 @@ GOALS = (
 OTHERS = ("tracer/floor_timestamp", "tracer/floor_core_to_core", "tracer/span_nested",
           "tracer/span_with_integer_and_text", "tracer/span_with_remote_parent",
           "tracer/span_async", "tracer/span_on_threads/64", "latency/2us/span/p99_9",
-          "lttng/floor_of_span", "spdlog/floor_of_span")
+          "lttng/floor_of_span", "spdlog/floor_of_span", "bytes/mix2", "threads/1/ring_mib",
+          "threads/100/ring_mib", "threads/10000/ring_mib", "producers_1000/spans_per_s",
+          "producers_1000/rss_mib")
 PREFIXES_SHOWN = ("consumer/", "store/", "instructions/")
 
 

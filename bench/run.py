@@ -20,7 +20,7 @@ import time
 import goals
 import report
 import steps
-from steps import NotMeasured, Suite
+from suite import NotMeasured, Suite
 
 # For everything; builds are not in it.
 SUMMARY_LIMIT_S, FULL_LIMIT_S = 220, 3600

@@ -3,102 +3,15 @@
 import json
 import os
 import shutil
-import signal
-import statistics
 import subprocess
-import sys
 import tempfile
-import time
 
 import gate
 import goals
 import header_time
 import peers
-
-# Quarter to three quarters of the repetitions, beyond which a median says little.
-SPREAD_MAX = 0.35
-# Repetitions of a row that may fail, by losses say, before there is no figure.
-BAD_SHARE_MAX = 0.34
-
-
-class NotMeasured(Exception):
-    """Why a step gave no figure."""
-
-
-class Suite:
-    """What a run knows: where the programs are, how long it may take, and the figures so far."""
-
-    def __init__(self, bin_dir, compiler, root, short, limit_s):
-        self.bin_dir, self.compiler, self.root, self.short = bin_dir, compiler, root, short
-        self.deadline = time.monotonic() + limit_s
-        self.figures, self.notes = {}, []
-
-    @staticmethod
-    def say(text):
-        """To standard error."""
-        print(f"bench: {text}", file=sys.stderr, flush=True)
-
-    def note(self, text):
-        """To standard error and into the report."""
-        self.notes.append(text)
-        self.say(text)
-
-    def run(self, program, *arguments, limit_s=600, ok=(0,), env=None, quiet=False):
-        """Returns the standard output of one of the built programs. Raises NotMeasured. However it
-        ends, the program is ended with it: what that one started, it cleans up by itself."""
-        limit_s = min(limit_s, self.deadline - time.monotonic())
-        if limit_s <= 1:
-            raise NotMeasured("no time was left")
-        path = os.path.join(self.bin_dir, program)
-        if not os.access(path, os.X_OK):
-            raise NotMeasured(f"{program} is not built here")
-        with subprocess.Popen([path, *arguments], stdout=subprocess.PIPE, text=True,
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                              env=os.environ | (env or {})) as process:
-            try:
-                out, talk = process.communicate(timeout=limit_s)
-            except BaseException as error:
-                process.send_signal(signal.SIGINT)
-                process.wait()
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise NotMeasured(f"{program} took more than {limit_s:.0f} s") from error
-                raise
-        if process.returncode not in ok:
-            last = (talk.strip().splitlines() or ["no reason given"])[-1]
-            raise NotMeasured(f"{program} {' '.join(arguments)}: {last}")
-        for line in [] if quiet else talk.splitlines():
-            self.say(f"{program}: {line}")
-        return out
-
-    def rows(self, program, *arguments, **options):
-        """Runs a Google Benchmark program. Yields (row, counters of each good repetition)."""
-        with tempfile.NamedTemporaryFile(prefix="spanring-bench-", suffix=".json") as file:
-            self.run(program, f"--benchmark_out={file.name}", "--benchmark_out_format=json",
-                     *arguments, quiet=True, **options)
-            found = json.load(file)["benchmarks"]
-        by_row = {}
-        for each in found:
-            if each["run_type"] == "iteration":
-                by_row.setdefault(each["run_name"], []).append(each)
-        for name, repetitions in by_row.items():
-            row = name.split("/iterations:")[0].replace("/manual_time", "")
-            bad = [each for each in repetitions if each.get("error_occurred")]
-            if len(bad) > BAD_SHARE_MAX * len(repetitions):
-                self.note(f"{row}: {bad[0]['error_message']} ({len(bad)} of "
-                          f"{len(repetitions)} repetitions)")
-                continue
-            yield row, [each for each in repetitions if not each.get("error_occurred")]
-
-    def keep(self, name, values):
-        """Takes the median, unless the values say that something disturbed most of them."""
-        median = statistics.median(values)
-        if len(values) >= 4:
-            low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-            if high - low > SPREAD_MAX * median:
-                self.note(f"{name}: disturbed, half of the repetitions from {low:.1f} to "
-                          f"{high:.1f}, median {median:.1f}")
-                return
-        self.figures[name] = median
+import process_steps
+from suite import NotMeasured
 
 
 # What the summary needs.
@@ -182,10 +95,11 @@ _LOADS = {"tight": ("--workload", "tight"), "mix": ("--workload", "mix"),
 
 
 def _throughput(suite, load):
-    times = ("8", "1") if suite.short else ("60", "3")
-    out = suite.run("spanring", "bench", "throughput", "--json", *_LOADS[load], "--seconds",
-                    times[0], "--search-seconds", times[1], ok=(0, 1), limit_s=45 if suite.short
-                    else 400)
+    times = ("--seconds", "60", "--search-seconds", "3")
+    if suite.short:
+        times = ("--seconds", "5", "--search-seconds", "1", "--quick")
+    out = suite.run("spanring", "bench", "throughput", "--json", *_LOADS[load], *times, ok=(0, 1),
+                    limit_s=45 if suite.short else 400)
     found = json.loads(out)
     if not found.get("measured", True):
         raise NotMeasured(found.get("why", "no reason given"))
@@ -221,16 +135,19 @@ def delay(suite):
 
 
 def database_bytes(suite):
-    """Of the mix, on a fixed seed."""
-    for name, scenario in (("mix", "consumer_mix"), ("mix2", "consumer_mix_with_attributes")):
+    """Of a fixed seed, all files, after compaction."""
+    for name, scenario in (("mix", "consumer_mix"), ("mix2", "consumer_mix_with_attributes"),
+                           ("mix4", "consumer_mix_with_4_attributes")):
+        if suite.short and name != "mix":
+            continue
         with tempfile.TemporaryDirectory(prefix="spanring-bench-", dir="/var/tmp") as folder:
             found = json.loads(suite.run("gate_program", scenario, "--spans", "1000000",
-                                         limit_s=60, env={"TMPDIR": folder}))
+                                         "--compacted", limit_s=120, env={"TMPDIR": folder}))
         suite.figures[f"bytes/{name}"] = found["bytes"] / found["units"]
 
 
 def hipster(suite):
-    """Bytes of recorded spans with foreign ids."""
+    """Bytes of recorded spans with foreign ids, after compaction."""
     recorded = os.path.join(os.environ.get("SPANRING_DATA", ""), "hipster.csv")
     if not os.path.isfile(recorded):
         raise NotMeasured("SKIPPED: set SPANRING_DATA to the folder of hipster.csv "
@@ -243,14 +160,15 @@ def hipster(suite):
         try:
             replayed = json.loads(suite.run("spanring", "replay", "--json", "--quiet", "--speed",
                                             "max", recorded, env=where, limit_s=90))
-            status = json.loads(suite.run("spanring", "status", "--json", env=where, ok=(0, 1)))
         finally:
             subprocess.run([os.path.join(suite.bin_dir, "spanring"), "down"], check=False,
                            env=os.environ | where, capture_output=True)
-        total = sum(os.path.getsize(os.path.join(parent, name))
-                    for parent, _, names in os.walk(f"{folder}/db") for name in names)
         if replayed["lost"] != 0:
             raise NotMeasured(f"{replayed['lost']} spans were lost")
+        suite.run("spanring", "compact", env=where, quiet=True, limit_s=60)
+        status = json.loads(suite.run("spanring", "status", "--json", env=where, ok=(0, 1)))
+        total = sum(os.path.getsize(os.path.join(parent, name))
+                    for parent, _, names in os.walk(f"{folder}/db") for name in names)
         suite.figures["bytes/hipster"] = total / status["spans"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -283,4 +201,4 @@ SHORT = (("database bytes", database_bytes), ("producer", tracer),
          ("throughput, mix with attributes", throughput("mix2")), ("delay", delay))
 ALL = (*SHORT[:4], ("spdlog", spdlog), ("consumer, offline", consumer), ("store", store),
        ("instructions", instructions), ("header", header), *SHORT[4:],
-       ("throughput, two producers", throughput("tight_2_producers")))
+       ("throughput, two producers", throughput("tight_2_producers")), *process_steps.ALL)

@@ -5,18 +5,23 @@ usage: suite_test.py GATE_PROGRAM
 """
 
 import glob
+import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 import gate
 import goals
+import process_steps
 import report
 import run
 import steps
+import suite
 
 PROGRAM = os.path.abspath(sys.argv[1])
 ROOT = run.ROOT
@@ -59,6 +64,21 @@ class Report(unittest.TestCase):
         self.assertRegex(text, r"database, mix \|.*\| yes \|")
         self.assertIn("not measured", text)
 
+    def test_every_row_of_the_issue_has_a_goal_and_a_figure_of_its_own(self):
+        ours = [goal.ours for goal in goals.GOALS]
+        self.assertEqual(len(set(ours)), len(ours))
+        for name in ("wake/calls_per_period", "idle/cpu_percent", "bytes/mix4",
+                     "threads/1/segment_mib", "threads/100/segment_mib",
+                     "threads/10000/segment_mib", "producers_1000/cpu_percent",
+                     "start/first_span_ms", "restart/first_span_ms"):
+            self.assertIn(name, ours)
+
+    def test_a_segment_above_its_goal_is_a_miss(self):
+        text = report.markdown(results({"threads/1/segment_mib": 1.05,
+                                        "threads/100/segment_mib": 2.0}))
+        self.assertRegex(text, r"with one thread \|.*\| \*\*no\*\* \|")
+        self.assertRegex(text, r"with 100 active threads \|.*\| yes \|")
+
     def test_shows_what_disturbed_the_run(self):
         self.assertIn("- too loud", report.markdown(results({}, ["too loud"])))
 
@@ -79,7 +99,7 @@ class Disturbed(unittest.TestCase):
     """A number that means nothing is none."""
 
     def setUp(self):
-        self.suite = steps.Suite(os.path.dirname(PROGRAM), "c++", ROOT, short=True, limit_s=60)
+        self.suite = suite.Suite(os.path.dirname(PROGRAM), "c++", ROOT, short=True, limit_s=60)
 
     def test_repetitions_far_apart_give_no_figure_but_a_note(self):
         self.suite.keep("row", [10, 10, 30, 40, 50])
@@ -89,13 +109,89 @@ class Disturbed(unittest.TestCase):
         self.suite.keep("row", [10, 11, 10.5, 90, 10.2])
         self.assertEqual(self.suite.figures, {"row": 10.5})
 
+    def test_repetitions_of_next_to_nothing_may_lie_far_apart(self):
+        self.suite.keep("row", [0.4, 0.4, 0.6, 0.8, 0.8])
+        self.assertEqual(self.suite.figures, {"row": 0.6})
+
     def test_a_program_that_is_not_built_is_said_to_be(self):
-        with self.assertRaisesRegex(steps.NotMeasured, "not built"):
+        with self.assertRaisesRegex(suite.NotMeasured, "not built"):
             self.suite.run("no_such_program")
 
     def test_a_program_that_fails_gives_its_reason(self):
-        with self.assertRaisesRegex(steps.NotMeasured, "gate_program nonsense"):
+        with self.assertRaisesRegex(suite.NotMeasured, "gate_program nonsense"):
             self.suite.run("gate_program", "nonsense")
+
+
+class _Recorded:
+    """A suite whose programs say what the test says."""
+
+    def __init__(self, *outputs):
+        self.outputs, self.figures, self.notes, self.short = list(outputs), {}, [], False
+
+    def run(self, *_, **__):
+        """The next one."""
+        return json.dumps(self.outputs.pop(0))
+
+    def note(self, text):
+        """Kept."""
+        self.notes.append(text)
+
+    def keep(self, name, values):
+        """The median."""
+        self.figures[name] = statistics.median(values)
+
+
+def _crowd(**other):
+    return {"segment_bytes": 2**20, "ring_bytes": 2**19, "emitted": 10, "stored": 10,
+            "lost": 0} | other
+
+
+class Processes(unittest.TestCase):
+    """Steps that look at whole processes: what was lost gives a note, and no figure."""
+
+    def test_a_crowd_that_lost_something_is_not_measured_and_the_others_are(self):
+        recorded = _Recorded(_crowd(), _crowd(stored=9, lost=1), _crowd(segment_bytes=16 * 2**20))
+        process_steps.crowds(recorded)
+        self.assertEqual(recorded.figures,
+                         {"threads/1/segment_mib": 1, "threads/1/ring_mib": 0.5,
+                          "threads/10000/segment_mib": 16, "threads/10000/ring_mib": 0.5})
+        self.assertEqual(len(recorded.notes), 1)
+        self.assertIn("9 were stored and 1 counted as lost", recorded.notes[0])
+
+    def test_a_thousand_producers_are_measured_only_whole(self):
+        found = {"measured": True, "emitted": 5, "stored": 5, "lost": 0, "consumer_cpu": 0.5,
+                 "spans_per_s": 1e6, "consumer_rss_bytes": 2**20}
+        room = mock.Mock(free=2**40)
+        patch = mock.patch.object(process_steps.shutil, "disk_usage", lambda _: room)
+        patch.start()
+        self.addCleanup(patch.stop)
+        recorded = _Recorded(found)
+        process_steps.many_producers(recorded)
+        self.assertEqual(recorded.figures["producers_1000/cpu_percent"], 50)
+        for bad in ({"measured": False, "why": "too loud"}, found | {"stored": 4}):
+            recorded = _Recorded(bad)
+            with self.assertRaises(suite.NotMeasured):
+                process_steps.many_producers(recorded)
+            self.assertEqual(recorded.figures, {})
+        room.free = 2**20
+        with self.assertRaisesRegex(suite.NotMeasured, "SKIPPED: /dev/shm has 1 MiB"):
+            process_steps.many_producers(_Recorded(found))
+
+    def test_a_restart_that_lost_something_is_not_measured(self):
+        lossy = {"ms": [30, 31], "emitted": 5, "stored": 4, "lost": 0}
+        recorded = _Recorded({"ms": [20, 30, 22]}, lossy)
+        with self.assertRaises(suite.NotMeasured):
+            process_steps.starts(recorded)
+        self.assertEqual(recorded.figures, {"start/first_span_ms": 22})
+
+    def test_only_wake_ups_between_processes_are_counted(self):
+        trace = ("7 futex(0x7f01, FUTEX_WAKE, 1) = 1\n"
+                 "8 futex(0x7f02, FUTEX_WAKE_PRIVATE, 2147483647) = 0\n"
+                 "7 futex(0x7f03, FUTEX_WAIT, 0, NULL <unfinished ...>\n"
+                 "8 futex(0x7f01, FUTEX_WAKE, 1 <unfinished ...>\n"
+                 "8 <... futex resumed>) = 1\n"
+                 "8 +++ exited with 0 +++\n")
+        self.assertEqual(process_steps.wakes_in(trace), 2)
 
 
 class Gate(unittest.TestCase):
@@ -110,6 +206,13 @@ class Gate(unittest.TestCase):
 
     def test_a_figure_that_is_new_or_gone_is_a_breach(self):
         self.assertEqual(len(list(gate.breaches({"new": 1.0}, {"gone": 1.0}))), 2)
+
+    def test_compaction_makes_the_database_no_larger(self):
+        plain, compacted = (
+            json.loads(gate.run([PROGRAM, "consumer_mix", "--spans", "100000", *options]))
+            for options in ([], ["--compacted"]))
+        self.assertEqual(plain["units"], compacted["units"])
+        self.assertLess(compacted["bytes"], plain["bytes"])
 
     def test_bytes_of_a_fixed_seed_do_not_change(self):
         once, again = (gate.bytes_per_span(PROGRAM, "consumer_mix") for _ in range(2))
