@@ -21,6 +21,8 @@ namespace {
 /// The search ends when it is as near as this; the long run then goes down in such steps.
 constexpr double kStep = 0.03;
 constexpr double kStepQuick = 0.08;
+/// After one try of a second, the long run meets what that one did not.
+constexpr double kFallQuick = 0.15;
 /// Beside other programs a long run is much worse than short ones, as it meets their peaks.
 constexpr double kStepDespiteLoad = 0.3;
 constexpr unsigned kSearchRunsMax = 24;
@@ -183,23 +185,24 @@ private:
         return came;
     }
 
-    /// The long run, a little slower each time that it does not hold.
+    /// The long run: again if others disturbed it, a little slower if it did not hold.
     Result<ThroughputReport> hold(double rate) {
         const bool searched = options_.spans_per_s == 0;
         const double step = options_.despite_load ? kStepDespiteLoad
-                            : options_.quick      ? kStepQuick
+                            : options_.quick      ? kFallQuick
                                                   : kStep;
         const unsigned runs_max = !searched ? 1 : options_.quick ? kLongRunsMaxQuick : kLongRunsMax;
         std::string why;
-        for (unsigned i = 0; i < runs_max; ++i, rate *= 1 - step) {
+        for (unsigned i = 0; i < runs_max; ++i) {
             auto held = run(rate, options_.seconds, "run " + format_rate(rate) + " spans/s", true);
             if (!held) return std::move(held).error();
-            if (holds(*held, rate)) {
-                if (held->stored != held->tally.emitted) return miscounted(*held);
-                return judge(*held, searched);
-            }
-            why = trouble(*held, rate);
-            if (searched && !options_.quiet) remark(why + "; once more, slower");
+            const bool holds_it = holds(*held, rate);
+            if (holds_it && held->stored != held->tally.emitted) return miscounted(*held);
+            const bool judged = !searched || options_.despite_load || held->others <= kOthersMax;
+            if (holds_it && judged) return report_on(*held);
+            why = holds_it ? disturbance(*held) : trouble(*held, rate);
+            if (searched && !options_.quiet) remark(why + "; once more");
+            if (!holds_it) rate *= 1 - step;
         }
         return Error{ErrorCode::kBusy, why + "; no number"};
     }
@@ -233,13 +236,14 @@ private:
         return text;
     }
 
-    Result<ThroughputReport> judge(const Run& run, bool searched) {
-        if (searched && run.others > kOthersMax && !options_.despite_load) {
-            return Error{ErrorCode::kBusy,
-                         fmt::format("other programs had {:.0f} % of a core: no number; try again "
-                                     "on a quiet machine, or --despite-load for a lower bound",
-                                     run.others * 100)};
-        }
+    static std::string disturbance(const Run& run) {
+        return fmt::format(
+            "other programs had {:.0f} % of a core: try again on a quiet machine, or "
+            "--despite-load for a lower bound",
+            run.others * 100);
+    }
+
+    ThroughputReport report_on(const Run& run) {
         report_.spans_per_s = run.tally.spans_per_s;
         report_.seconds = options_.seconds;
         report_.emitted = run.tally.emitted;
