@@ -145,7 +145,7 @@ size_t spanring_context_inject(const spanring_context* context, const char* name
     return value.size();
 }
 void spanring_context_release(spanring_context* context) {
-    reinterpret_cast<Context*>(context->opaque)->~Context();
+    std::launder(reinterpret_cast<Context*>(context->opaque))->~Context();
     std::memset(context->opaque, 0, sizeof context->opaque);
 }
 spanring_scope spanring_context_attach(const spanring_context* context) {
@@ -155,7 +155,7 @@ spanring_scope spanring_context_attach(const spanring_context* context) {
     return scope;
 }
 void spanring_context_detach(spanring_scope* scope) {
-    reinterpret_cast<Scope*>(scope->opaque)->end();
+    std::launder(reinterpret_cast<Scope*>(scope->opaque))->end();
 }
 
 int spanring_flush(uint64_t timeout_ns) {

@@ -36,9 +36,11 @@ inline constexpr std::size_t kOpenSpanBytes = 64;
 /// largest holder's oldest are closed, as over the limits of one instance. It bounds a snapshot.
 inline constexpr std::size_t kOpenBytesMax = 128u << 20;
 
-/// Page bytes that all segments together give to one turn: bounds its length. It is a ring of
-/// default size; with less, what is held back of a full one would stand in many frames.
-inline constexpr std::size_t kTurnBytesMax = 16u << 20;
+/// Page bytes that all segments together give to one turn: bounds its length, and its memory. The
+/// rows of 1 MiB take up to 6 MiB and stay in the cache on their way to the database. With 16 MiB,
+/// who once fell behind met a full ring with turns that did not, was slower for it, and never
+/// caught up. With less, what is held back of a full ring would stand in many frames.
+inline constexpr std::size_t kTurnBytesMax = 1u << 20;
 /// And to the first turn. Each that is not enough doubles it: behind a consumer that has just
 /// started, full rings get their first free pages soon, even if it is killed again at once.
 inline constexpr std::size_t kTurnBytesFirst = 256u << 10;
