@@ -139,18 +139,13 @@ bool Assembler::Impl::structure(Page& page, const Record& r) {
 void Assembler::Impl::make_child(Open& open, const Open* top, SpanKey key) {
     open.key = key;
     open.mark = key.ordinal();
-    if (top != nullptr) {
-        open.trace = top->trace;
-        if (top->entry != Open::Kind::kContext) {
-            open.parent = top->key.value;
-            open.flags = Open::kParentNative;
-            if (top->has(Open::kStateInside) && top->trace.trace_state == 0) {
-                open.trace.trace_state = trace_state_number(pool_[top->details]);
-            }
-        } else {
-            open.parent = top->parent;
-            open.flags = top->flags & Open::kParentNative;
-        }
+    const Above above = above_of(top);
+    open.trace = above.trace;
+    open.parent = above.parent;
+    open.flags = above.native_parent ? Open::kParentNative : 0u;
+    if (top != nullptr && top->entry != Open::Kind::kContext && top->has(Open::kStateInside) &&
+        top->trace.trace_state == 0) {
+        open.trace.trace_state = trace_state_number(pool_[top->details]);
     }
     if (begins_trace(open.trace)) {
         open.trace.high = instance_.id.number();

@@ -66,37 +66,9 @@ bool read_leaf(const std::byte* at, const std::byte* end_at, std::uint64_t ordin
     return false;
 }
 
-constexpr std::uint32_t kPlainRow =
-    RowFlag::kHasStart | RowFlag::kHasDuration | RowFlag::kNativeSpan;
-
-std::uint32_t plain_row_flags(const Open& open) noexcept {
-    return open.trace.row_flags | kPlainRow |
-           (open.has(Open::kParentNative) ? RowFlag::kNativeParent : 0u);
-}
-
-/// What rows of spans get from what stands above them on the stack: as make_child() has it.
-struct Above {
-    std::uint64_t trace_high{0};
-    std::uint64_t trace_low{0};
-    std::uint64_t parent{0};
-    std::uint32_t row_flags{kPlainRow | RowFlag::kNativeTrace};
-    std::uint16_t w3c_flags{0};
-    bool own_trace{true};  ///< each is the first span of a trace
-};
-
-/// Returns false if they get a trace state, too.
-bool above_of(const Open& top, Above* above) noexcept {
-    if (top.trace.trace_state != 0 || top.has(Open::kStateInside)) return false;
-    const bool is_context = top.entry == Open::Kind::kContext;
-    above->parent = is_context ? top.parent : top.key.value;
-    const bool native_parent = !is_context || top.has(Open::kParentNative);
-    above->row_flags = kPlainRow | (native_parent ? RowFlag::kNativeParent : 0u);
-    above->w3c_flags = top.trace.w3c_flags;
-    above->own_trace = begins_trace(top.trace);
-    above->row_flags |= above->own_trace ? RowFlag::kNativeTrace : top.trace.row_flags;
-    above->trace_high = top.trace.high;
-    above->trace_low = top.trace.low;
-    return true;
+std::uint32_t plain_row_flags(std::uint32_t trace_flags, bool native_parent) noexcept {
+    return trace_flags | RowFlag::kHasStart | RowFlag::kHasDuration | RowFlag::kNativeSpan |
+           (native_parent ? RowFlag::kNativeParent : 0u);
 }
 
 }  // namespace
@@ -131,12 +103,18 @@ const std::byte* Assembler::Impl::leaves(Page& page, const std::byte* at, const 
     std::uint64_t ordinal = s.next_ordinal;
     Leaf leaf;
     if (!read_leaf(at, end_at, ordinal, &leaf) || !room_on_stack(s)) return at;
-    Above above;
-    if (!s.stack.empty() && !above_of(s.stack.back(), &above)) return at;
+    const Open* const top = s.stack.empty() ? nullptr : &s.stack.back();
+    const Above above = above_of(top);
+    const bool gets_state =
+        above.trace.trace_state != 0 || (top != nullptr && top->has(Open::kStateInside));
+    if (gets_state) return at;
     codec::Batch& batch = page.sink.batch();
     names_.enter(page.sink.epoch());
     if (names_.instance == 0 || !names_.resource) return at;
-    const std::uint64_t trace_high = above.own_trace ? instance_.id.number() : above.trace_high;
+    const bool own_trace = begins_trace(above.trace);
+    const std::uint64_t trace_high = own_trace ? instance_.id.number() : above.trace.high;
+    const std::uint32_t flags = plain_row_flags(
+        own_trace ? RowFlag::kNativeTrace : above.trace.row_flags, above.native_parent);
     const std::int64_t offset_ns = clock_.real_offset_ns();
     std::size_t count = 0;
     do {
@@ -156,18 +134,18 @@ const std::byte* Assembler::Impl::leaves(Page& page, const std::byte* at, const 
         batch.rows.emplace_back(InPlace([&] {
             return codec::Row{
                 .trace_high = trace_high,
-                .trace_low = above.own_trace ? key : above.trace_low,
+                .trace_low = own_trace ? key : above.trace.low,
                 .span = key,
                 .parent = above.parent,
                 .start_ns = mono_ns + offset_ns,
                 .duration_ns = std::max<std::int64_t>(0, page.near.mono_at(end_time) - mono_ns),
                 .details_offset = details_offset,
                 .details_bytes = static_cast<std::uint32_t>(leaf.details_bytes),
-                .flags = above.row_flags,
+                .flags = flags,
                 .name = name,
                 .resource = *names_.resource,
                 .instance = names_.instance,
-                .trace_flags = above.w3c_flags};
+                .trace_flags = above.trace.w3c_flags};
         }));
         if (leaf.details != 0) s.payload = {};
         counts.tracepoints += 2 + leaf.details;
@@ -247,7 +225,8 @@ bool Assembler::Impl::plain_end(Page& page, std::uint64_t head) {
         free_details(open);
     }
     const std::int64_t mono = mono_at(page, spanring_record_low(head));
-    const std::uint32_t flags = plain_row_flags(open);
+    const std::uint32_t flags =
+        plain_row_flags(open.trace.row_flags, open.has(Open::kParentNative));
     batch.rows.emplace_back(InPlace([&] {
         return codec::Row{
             .trace_high = open.trace.high,

@@ -70,6 +70,20 @@ struct Open {
     [[nodiscard]] bool has(std::uint32_t flag) const noexcept { return (flags & flag) != 0; }
 };
 
+/// What a span gets from the top of its stack; nullptr: from an empty one.
+struct Above {
+    TraceRef trace;
+    std::uint64_t parent{0};
+    bool native_parent{false};
+};
+[[nodiscard]] inline Above above_of(const Open* top) noexcept {
+    if (top == nullptr) return {};
+    if (top->entry == Open::Kind::kContext) {
+        return {top->trace, top->parent, top->has(Open::kParentNative)};
+    }
+    return {top->trace, top->key.value, true};
+}
+
 /// Buffers of detail records, in the form of the ring (string numbers of the segment; inline
 /// strings as NAME before their record), reused without allocating.
 class DetailPool {

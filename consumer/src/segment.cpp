@@ -33,12 +33,6 @@ void Clocks::keep_line() {
     if (counter_ && control_ != nullptr) control_->set_clock_line(counter_->line());
 }
 
-void Clocks::anchor() {
-    if (counter_) counter_->anchor();
-    if (monotonic_) monotonic_->anchor();
-    keep_line();
-}
-
 void Clocks::anchor_if_due() {
     const std::int64_t now = system_clock_source(SPANRING_CLOCK_MONOTONIC)().mono_ns;
     if (counter_ && counter_->anchor_due(now)) {

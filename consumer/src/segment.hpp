@@ -23,7 +23,6 @@ public:
     void keep_in(shm::ControlPage& control) noexcept { control_ = &control; }
     /// Takes anchors that are due.
     void anchor_if_due();
-    void anchor();
 
 private:
     void keep_line();
