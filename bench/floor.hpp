@@ -18,11 +18,10 @@ class FloorBuffer {
 public:
     /// `bytes`: a multiple of 8 KiB.
     explicit FloorBuffer(std::size_t bytes) : words_(bytes / 8) {
-        std::string path = "/dev/shm/spanring-floor-XXXXXX";
-        const int file = mkstemp(path.data());
-        if (file >= 0) unlink(path.c_str());
+        // Shared memory without a name: of the same kind as a ring's file.
+        const int file = memfd_create("spanring-floor", MFD_CLOEXEC);
         if (file < 0 || ftruncate(file, static_cast<off_t>(bytes)) != 0) {
-            give_up("no room in /dev/shm for the floor's buffer");
+            give_up("no memory for the floor's buffer");
         }
         void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         close(file);
