@@ -15,6 +15,7 @@
 
 #include "consumer_beside.hpp"
 #include "offline_consumer.hpp"
+#include "rings.hpp"
 #include "spanring/codec/batch.hpp"
 #include "spanring/shm/clock.hpp"
 #include "spanring/spanring.hpp"
@@ -90,36 +91,16 @@ Outcome span_with_attributes() {
 
 // ----------------------------------------------------------------------------------- consumer
 
-class Folder {
-public:
-    Folder() {
-        const char* parent = std::getenv("TMPDIR");
-        path_ = std::string(parent != nullptr ? parent : "/var/tmp") + "/spanring-gate-XXXXXX";
-        if (mkdtemp(path_.data()) == nullptr) give_up("cannot make a folder like " + path_);
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    [[nodiscard]] std::string database() const { return path_ + "/db"; }
-    [[nodiscard]] std::uint64_t bytes() const {
-        std::uint64_t sum = 0;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(path_)) {
-            if (entry.is_regular_file()) sum += entry.file_size();
-        }
-        return sum;
-    }
+/// On the disk that TMPDIR is on, else /var/tmp, which is rarely memory.
+tools::bench::OwnFolder make_folder() {
+    const char* parent = std::getenv("TMPDIR");
+    return must(tools::bench::OwnFolder::make(parent != nullptr ? parent : "/var/tmp"));
+}
 
-private:
-    std::string path_;
-};
-
-std::unique_ptr<store::Writer> open_store(const Folder& folder) {
+std::unique_ptr<store::Writer> open_store(const tools::bench::OwnFolder& folder) {
     store::WriterOptions options;
     options.now_ns = [] { return std::int64_t{1'700'000'000'000'000'000}; };
-    return must(store::Writer::open(folder.database(), options));
+    return must(store::Writer::open(folder.path() + "/db", options));
 }
 
 /// A turn's batches as one frame, as the consumer commits them.
@@ -146,7 +127,7 @@ void commit(store::Writer& writer, OfflineConsumer& consumer, codec::Encoder& en
 }
 
 Outcome offline(const WorkloadOptions& options, std::uint64_t spans, bool compacted) {
-    const Folder folder;
+    const auto folder = make_folder();
     const RecordedPages pages(options, spans);
     {
         const auto writer = open_store(folder);
@@ -156,10 +137,10 @@ Outcome offline(const WorkloadOptions& options, std::uint64_t spans, bool compac
         must(writer->index_now());
     }
     if (compacted) {
-        const auto report = must(store::compact(folder.database(), {}));
+        const auto report = must(store::compact(folder.path() + "/db", {}));
         if (report.windows == 0 || !report.problems.empty()) give_up("it was not compacted");
     }
-    return {pages.spans(), folder.bytes()};
+    return {pages.spans(), tools::folder_bytes(folder.path() + "/db")};
 }
 
 /// With a consumer of its own until it is ended: for the test that nothing is left behind.

@@ -3,12 +3,11 @@
 // the mix if nothing else is said. Threads: one.
 #include <benchmark/benchmark.h>
 #include <lz4.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "consumer_beside.hpp"
 #include "offline_consumer.hpp"
 #include "spanring/codec/batch.hpp"
 #include "spanring/store/database.hpp"
@@ -71,14 +70,10 @@ void lz4(benchmark::State& state) {
 /// One batch of up to 8,192 spans a frame, onto the disk that /var/tmp is on.
 void append(benchmark::State& state) {
     const Encoded encoded;
-    std::string folder = "/var/tmp/spanring-bench-XXXXXX";
-    if (mkdtemp(folder.data()) == nullptr) {
-        state.SkipWithError("cannot make a folder in /var/tmp");
-        return;
-    }
+    const auto folder = must(tools::bench::OwnFolder::make("/var/tmp"));
     std::vector<double> ns_each;
     {
-        auto writer = store::Writer::open(folder + "/db", {});
+        auto writer = store::Writer::open(folder.path() + "/db", {});
         for ([[maybe_unused]] auto _ : state) {
             if (!writer) {
                 state.SkipWithError(writer.error().message.c_str());
@@ -99,8 +94,6 @@ void append(benchmark::State& state) {
             ns_each.push_back(ns / static_cast<double>(encoded.spans));
         }
     }
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
     if (!ns_each.empty()) report(state, ns_each);
 }
 
