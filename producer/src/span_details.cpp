@@ -92,37 +92,17 @@ void write_event(Tracepoint& tracepoint, const Target& target, NameRef name,
 /// room: most events with attributes that come here. Returns false if the slow path has to.
 bool event_fast(Writer* writer, std::uint64_t key, NameRef name,
                 std::span<const Attribute> attributes) noexcept {
-    const std::uint32_t number = cached_number(name.name);
-    if (number == 0) return false;
     std::size_t bytes = 8;
     for (const Attribute& attribute : attributes) {
         const std::size_t own = plain_bytes(attribute);
         if (own == 0) return false;
         bytes += own;
     }
-    StackEntry* top = state_of(writer)->top;
-    if (bytes > SPANRING_SPAN_BYTES_MAX - kEventTimeBytes ||
-        !takes_details(top, key, bytes + kEventTimeBytes)) {
-        return false;
-    }
-    spanring_thread_slot* slot;
-    char* cursor;
-    if (!enter(writer, bytes, slot, cursor)) return false;
-    const std::uint64_t delta = delta_now(writer);
-    if ((delta >> 32) != 0) {
-        leave(slot);
-        return false;
-    }
-    top->detail_bytes += static_cast<std::uint32_t>(bytes + kEventTimeBytes);
-    put_at(cursor,
-           spanring_record_head(SPANRING_REC_EVENT, number, static_cast<std::uint32_t>(delta)));
-    char* place = cursor + 8;
-    for (const Attribute& attribute : attributes) {
-        place = put_plain(place, SPANRING_TARGET_ITEM, cached_number(attribute.key.name()),
-                          attribute.value);
-    }
-    publish_and_leave(writer, slot, place);
-    return true;
+    if (bytes > SPANRING_SPAN_BYTES_MAX - kEventTimeBytes) return false;
+    return put_event(writer, key, cached_number(name.name), bytes, [&](char* place) {
+        for (const Attribute& attribute : attributes) place = put_plain_of_item(place, attribute);
+        return place;
+    });
 }
 
 /// An event without a span: a span of zero duration below the current context.

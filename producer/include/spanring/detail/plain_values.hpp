@@ -89,16 +89,14 @@ SPANRING_INLINE bool attribute_fast(Writer* writer, std::uint64_t key, std::uint
 /// time has 8 bytes there.
 inline constexpr std::size_t kEventTimeBytes = 8;
 
-/// An event of the span on top. Returns false if the span is not there, or the slow path has to.
-template <typename... Attributes>
-SPANRING_INLINE bool event_fast(Writer* writer, std::uint64_t key, std::uint32_t number,
-                                const Attributes&... attributes) noexcept {
-    const std::size_t bytes = (8 + ... + plain_bytes(attributes));
+/// Writes an event of the span on top, `bytes` with its attributes, which `put(place)` writes; it
+/// returns the place behind them. Returns false if the span is not there, or the slow path has to.
+template <typename Put>
+SPANRING_INLINE bool put_event(Writer* writer, std::uint64_t key, std::uint32_t number,
+                               std::size_t bytes, Put put) noexcept {
     StackEntry* top = state_of(writer)->top;
-    if (number == 0 || ((plain_bytes(attributes) == 0) || ...) ||
-        !takes_details(top, key, bytes + kEventTimeBytes)) [[unlikely]] {
+    if (number == 0 || !takes_details(top, key, bytes + kEventTimeBytes)) [[unlikely]]
         return false;
-    }
     spanring_thread_slot* slot;
     char* cursor;
     if (!enter(writer, bytes, slot, cursor)) [[unlikely]]
@@ -111,12 +109,27 @@ SPANRING_INLINE bool event_fast(Writer* writer, std::uint64_t key, std::uint32_t
     top->detail_bytes += static_cast<std::uint32_t>(bytes + kEventTimeBytes);
     put_at(cursor,
            spanring_record_head(SPANRING_REC_EVENT, number, static_cast<std::uint32_t>(delta)));
-    char* place = cursor + 8;
-    ((place = put_plain(place, SPANRING_TARGET_ITEM, cached_number(attributes.key.name()),
-                        attributes.value)),
-     ...);
-    publish_and_leave(writer, slot, place);
+    publish_and_leave(writer, slot, put(cursor + 8));
     return true;
+}
+
+SPANRING_INLINE char* put_plain_of_item(char* place, const Attribute& attribute) noexcept {
+    return put_plain(place, SPANRING_TARGET_ITEM, cached_number(attribute.key.name()),
+                     attribute.value);
+}
+
+/// As put_event, with attributes that are known at the call site.
+template <typename... Attributes>
+SPANRING_INLINE bool event_fast(Writer* writer, std::uint64_t key, std::uint32_t number,
+                                const Attributes&... attributes) noexcept {
+    if (((plain_bytes(attributes) == 0) || ...)) [[unlikely]]
+        return false;
+    const std::size_t bytes = (8 + ... + plain_bytes(attributes));
+    return put_event(
+        writer, key, number, bytes, [&](char* place) __attribute__((always_inline)) {
+            ((place = put_plain_of_item(place, attributes)), ...);
+            return place;
+        });
 }
 
 }  // namespace spanring::detail
