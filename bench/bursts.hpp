@@ -14,7 +14,7 @@
 
 namespace spanring::bench {
 
-/// 100,000 tracepoints of 48 bytes take 4.8 MB of the 16 MiB that a ring may grow to.
+/// 100,000 tracepoints of 48 bytes take 4.8 MB of the 13 MiB that a ring may grow to.
 inline constexpr int kBurst = 100'000;
 inline constexpr auto kDrainLimit = std::chrono::seconds(30);
 

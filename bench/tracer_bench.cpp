@@ -243,7 +243,7 @@ void span_dropped(benchmark::State& state) {
     const auto dropped = [] {
         return losses().spans[static_cast<unsigned>(LossReason::kRingFull)];
     };
-    // A ring of 16 MiB holds a million spans; the thread's last page takes some more.
+    // A ring of 13 MiB holds 850,000 spans; the thread's last page takes some more.
     const std::uint64_t none = dropped();
     for (int i = 0; i < 100 && dropped() < none + kBurst; ++i) {
         write_spans(kBurst);

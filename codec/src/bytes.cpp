@@ -2,14 +2,6 @@
 
 namespace spanring::codec {
 
-void put_varint(Buffer& out, std::uint64_t value) {
-    while (value >= 0x80) {
-        out.push_back(static_cast<std::byte>(value | 0x80));
-        value >>= 7;
-    }
-    out.push_back(static_cast<std::byte>(value));
-}
-
 void put_bytes(Buffer& out, std::span<const std::byte> bytes) {
     out.insert(out.end(), bytes.begin(), bytes.end());
 }

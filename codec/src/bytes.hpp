@@ -15,7 +15,13 @@ namespace spanring::codec {
 
 using Buffer = std::vector<std::byte>;
 
-void put_varint(Buffer& out, std::uint64_t value);
+inline void put_varint(Buffer& out, std::uint64_t value) {
+    while (value >= 0x80) {
+        out.push_back(static_cast<std::byte>(value | 0x80));
+        value >>= 7;
+    }
+    out.push_back(static_cast<std::byte>(value));
+}
 void put_bytes(Buffer& out, std::span<const std::byte> bytes);
 void put_text(Buffer& out, std::string_view text);
 

@@ -55,6 +55,9 @@ struct EncoderMemory {
     TraceIds traces;
     RowColumnWriter columns;
     CompressionMemory compression;
+    std::vector<std::uint64_t> lengths;
+    Buffer section;
+    Buffer records;
 };
 
 namespace {
@@ -74,7 +77,7 @@ public:
           resources_(batch.resource_count()),
           scopes_(batch.scope_count()),
           instances_(batch.instance_count() + 1),
-          out_(options, memory.compression) {}
+          out_(options, batch.rows.size(), memory.compression) {}
 
     Result<Buffer> encode() {
         const std::size_t row_count = batch_.rows.size();
@@ -92,7 +95,7 @@ public:
         put_rows();
         put_columns();
         if (out_.content_bytes() > kBatchBytesMax) return invalid("more than 256 MiB of columns");
-        return out_.finish(row_count);
+        return out_.finish();
     }
 
 private:
@@ -181,22 +184,24 @@ private:
         return reader.ok();
     }
 
+    [[nodiscard]] Buffer& new_section() {
+        memory_.section.clear();
+        return memory_.section;
+    }
+
     void put_strings() {
-        std::vector<std::uint64_t> lengths;
-        Buffer text;
-        strings_.for_each([&](StringId id) {
-            lengths.push_back(batch_.string(id).size());
-            put_text(text, batch_.string(id));
-        });
-        Buffer section;
+        auto& lengths = memory_.lengths;
+        lengths.clear();
+        strings_.for_each([&](StringId id) { lengths.push_back(batch_.string(id).size()); });
+        Buffer& section = new_section();
         put_varint(section, lengths.size());
         put_integers(section, lengths);
-        put_bytes(section, text);
+        strings_.for_each([&](StringId id) { put_text(section, batch_.string(id)); });
         out_.add(SectionId::kStrings, section);
     }
 
     void put_tables() {
-        Buffer section;
+        Buffer& section = new_section();
         put_varint(section, instances_.used());
         instances_.for_each([&](InstanceIndex index) {
             const Instance& instance = batch_.instance(index);
@@ -206,7 +211,8 @@ private:
         });
         put_varint(section, resources_.used());
         resources_.for_each([&](ResourceId id) {
-            Buffer records;
+            Buffer& records = memory_.records;
+            records.clear();
             DetailWriter writer(records);
             DetailReader reader(batch_.resource(id));
             for (Detail d; reader.next(&d);) {
@@ -225,7 +231,7 @@ private:
 
     void put_shapes() {
         const ShapeList& list = shapes_.list();
-        Buffer section;
+        Buffer& section = new_section();
         put_varint(section, list.shapes.size());
         for (const Shape& shape : list.shapes) {
             const ShapeFields& f = shape.fields;
@@ -247,11 +253,9 @@ private:
     }
 
     void put_rows() {
-        Buffer section;
         const auto add = [&](SectionId id, auto&& put) {
-            section.clear();
-            put(section);
-            out_.add(id, section);
+            put(new_section());
+            out_.add(id, memory_.section);
         };
         RowColumnWriter& columns = memory_.columns;
         add(SectionId::kTraces,
@@ -265,11 +269,9 @@ private:
 
     void put_columns() {
         auto id = static_cast<std::uint32_t>(SectionId::kColumnFirst);
-        Buffer section;
         for (const ColumnWriter& column : shapes_.columns()) {
-            section.clear();
-            column.put(section);
-            out_.add(static_cast<SectionId>(id++), section);
+            column.put(new_section());
+            out_.add(static_cast<SectionId>(id++), memory_.section);
         }
     }
 

@@ -40,6 +40,7 @@ public:
     /// LZ4's table of what it has seen; null if there was no memory for it.
     [[nodiscard]] void* stream() noexcept { return stream_.get(); }
     Scratch<std::byte> compressed;
+    Buffer bodies;  ///< of the sections that are done
 
 private:
     struct Free {
@@ -51,16 +52,17 @@ private:
 class SectionWriter {
 public:
     /// `memory` must outlive it.
-    SectionWriter(const EncodeOptions& options, CompressionMemory& memory)
-        : options_(options), memory_(memory) {}
+    SectionWriter(const EncodeOptions& options, std::size_t row_count, CompressionMemory& memory);
     /// Takes over the content of section `id`. Ids must ascend. Empty sections are left out.
     void add(SectionId id, const Buffer& content);
     /// What a reader will have decompressed: must not exceed kBatchBytesMax.
     [[nodiscard]] std::size_t content_bytes() const noexcept { return content_bytes_; }
     /// Returns the whole batch.
-    [[nodiscard]] Buffer finish(std::size_t row_count) const;
+    [[nodiscard]] Buffer finish() const;
 
 private:
+    static constexpr std::size_t kEntriesUsual = 16;
+
     struct Entry {
         SectionId id;
         std::size_t content_bytes;
@@ -70,9 +72,10 @@ private:
     [[nodiscard]] Buffer table(bool with_codecs) const;
 
     EncodeOptions options_;
+    std::size_t compress_bytes_min_;
+    std::size_t row_count_;
     CompressionMemory& memory_;
     std::vector<Entry> entries_;
-    Buffer bodies_;
     Buffer scratch_;
     std::size_t content_bytes_{0};
 };

@@ -144,7 +144,11 @@ void Consumer::pause(SteadyTime turn_began) {
         sleep_until_rung();
         return;
     }
-    const auto left = deadline - steady_clock::now();
+    // Many segments make turns that are longer than the delay, one after the other: a whole core,
+    // whatever little stands in them. Who has read all there was rests for half of that time.
+    const auto now = steady_clock::now();
+    const auto rested = now + (now - turn_began) / 2;
+    const auto left = (is_complete_ ? std::max(deadline, rested) : deadline) - now;
     if (left <= std::chrono::nanoseconds(0)) return;
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
     const timespec rest{0, static_cast<long>(std::min<std::int64_t>(ns, 999'999'999))};

@@ -102,9 +102,13 @@ Result<std::uint64_t> LogScanner::find_magic(std::uint64_t offset, std::uint64_t
 }
 
 Result<bool> LogScanner::next(FramePlace* place) {
-    auto length = file_.bytes();
-    if (!length) return std::move(length).error();
-    const std::uint64_t end = std::min(*length, end_limit_);
+    const bool ask = position_ >= length_;
+    if (ask) {
+        auto length = file_.bytes();
+        if (!length) return std::move(length).error();
+        length_ = *length;
+    }
+    const std::uint64_t end = std::min(length_, end_limit_);
     tail_bytes_ = 0;
     Error first_cause;
     for (std::uint64_t offset = position_; offset < end;) {
@@ -124,7 +128,9 @@ Result<bool> LogScanner::next(FramePlace* place) {
         offset = *magic;
     }
     tail_bytes_ = end > position_ ? end - position_ : 0;
-    return false;
+    length_ = 0;
+    // The file was asked for its length some frames ago, maybe in the middle of a frame's write.
+    return ask ? Result<bool>(false) : next(place);
 }
 
 }  // namespace spanring::store

@@ -51,7 +51,9 @@ Result<void> SegmentReader::peek_all(std::vector<PageView>* out) const {
     Impl::Seen* scratch = impl_->scratch.data();
     std::size_t count = 0;
     Result<void> looked = impl_->guarded([&] {
-        for (std::uint32_t page = 0; page < *pages; ++page) {
+        for (std::uint32_t page = 0;; ++page) {
+            page = PageRing::next_used(impl_->ring, page, *pages);
+            if (page == *pages) break;
             const PagePeek peek = PageRing::peek(impl_->ring, page);
             if (peek.state != SPANRING_PAGE_FREE) scratch[count++] = {page, peek};
         }

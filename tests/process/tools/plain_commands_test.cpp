@@ -66,7 +66,7 @@ TEST(Plain, version_names_the_abi) {
 TEST(Plain, limits_are_numbers_by_name) {
     const auto json = parsed(run_spanring({"limits", "--json"}));
     EXPECT_EQ(json["span_bytes_max"].GetUint64(), 1u << 20);
-    EXPECT_EQ(json["ring_bytes_max"].GetUint64(), 16u << 20);
+    EXPECT_EQ(json["ring_bytes_max"].GetUint64(), 13u << 20);
 }
 
 TEST(Plain, plan_follows_the_two_laws) {

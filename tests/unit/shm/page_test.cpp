@@ -38,6 +38,33 @@ TEST_F(PageTest, published_records_reach_the_reader_byte_for_byte) {
     }
 }
 
+// Free pages are passed over several at a time: every pattern of eight.
+TEST_F(PageTest, each_page_that_is_not_free_is_found_wherever_it_stands) {
+    std::vector<std::uint64_t> states(8);
+    const RingMemory ring{.states = states.data()};
+    for (std::uint32_t pattern = 0; pattern < 256; ++pattern) {
+        std::vector<std::uint32_t> expected;
+        for (std::uint32_t page = 0; page < 8; ++page) {
+            const bool used = (pattern >> page & 1) != 0;
+            states[page] = spanring_page_state(7, 3,
+                                               !used           ? SPANRING_PAGE_FREE
+                                               : page % 2 != 0 ? SPANRING_PAGE_WRITING
+                                                               : SPANRING_PAGE_FULL);
+            if (used) expected.push_back(page);
+        }
+        for (std::uint32_t pages = 0; pages <= 8; ++pages) {
+            std::vector<std::uint32_t> found;
+            for (std::uint32_t page = 0; (page = PageRing::next_used(ring, page, pages)) != pages;
+                 ++page) {
+                found.push_back(page);
+            }
+            auto within = expected;
+            std::erase_if(within, [pages](std::uint32_t page) { return page >= pages; });
+            ASSERT_EQ(found, within) << pattern << " of " << pages;
+        }
+    }
+}
+
 TEST_F(PageTest, unpublished_records_are_invisible) {
     open_writer();
     SegmentReader reader = attach();

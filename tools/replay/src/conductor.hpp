@@ -48,7 +48,7 @@ using Watch = std::function<void(std::uint64_t written)>;
 /// True: the user wants to stop.
 using Stop = std::function<bool()>;
 
-/// Largest number of workers: each is a process with a ring of up to 16 MiB.
+/// Largest number of workers: each is a process with a segment of up to 16 MiB.
 inline constexpr std::size_t kWorkersMax = 256;
 
 /// Errors: kInvalidArgument: more than kWorkersMax processes; kNoSpace, kIo: no process or memory.

@@ -22,9 +22,10 @@
 
 namespace spanring::shm {
 
-/// Limits of a segment; `spanring limits` prints them.
-inline constexpr std::uint64_t kRingBytesInitial = std::uint64_t{1} << 20;
-inline constexpr std::uint64_t kRingBytesMax = std::uint64_t{16} << 20;
+/// Limits of a segment; `spanring limits` prints them. A segment is to take 1 MiB at first, and
+/// 16 MiB at most with 10,000 threads: beside the ring stand 50 KiB, and 256 bytes for each thread.
+inline constexpr std::uint64_t kRingBytesInitial = std::uint64_t{960} << 10;
+inline constexpr std::uint64_t kRingBytesMax = std::uint64_t{13} << 20;
 inline constexpr std::uint64_t kRingBytesLimit = std::uint64_t{1} << 30;
 /// Threads that record at the same time.
 inline constexpr std::uint32_t kSlotsMax = 16384;
