@@ -81,14 +81,17 @@ def parse(arguments):
     return options
 
 
-def measure(suite, short):
-    """Runs every step; one that fails leaves a note."""
-    for name, step in steps.SHORT if short else steps.ALL:
-        suite.say(name)
+def measure(suite, short, keep):
+    """Runs every step; one that fails leaves a note. Calls `keep(left)` after each, with the names
+    of those that are still to come."""
+    all_steps = steps.SHORT if short else steps.ALL
+    for done, (name, step) in enumerate(all_steps, 1):
+        suite.say(f"{name} ({done} of {len(all_steps)})")
         try:
             step(suite)
         except NotMeasured as error:
             suite.note(f"{name}: {error}")
+        keep([name for name, _ in all_steps[done:]])
 
 
 def write(folder, results):
@@ -115,13 +118,21 @@ def main(arguments):
     busy = busy_share()
     if busy > BUSY_MAX:
         suite.note(f"DISTURBED: other programs used {busy:.0%} of this machine when it began")
-    measure(suite, options.summary)
     if options.summary:
+        measure(suite, True, lambda left: None)
         print(json.dumps(goals.summary(suite.figures)))
         return 0
-    results = {"machine": machine(options.compiler), "notes": suite.notes,
-               "figures": suite.figures, "summary": goals.summary(suite.figures)}
-    write(options.results, results)
+    measured_on = machine(options.compiler)
+    results = {}
+
+    def keep(left):
+        # An interrupted run is not for nothing.
+        notes = suite.notes + ([f"UNFINISHED: not measured: {', '.join(left)}"] if left else [])
+        results.update(machine=measured_on, notes=notes, figures=suite.figures,
+                       summary=goals.summary(suite.figures))
+        write(options.results, results)
+
+    measure(suite, False, keep)
     print(report.markdown(results))
     return 0
 
@@ -131,5 +142,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        print("bench: interrupted; nothing was written", file=sys.stderr)
+        print("bench: interrupted; a full run's report holds what was measured until then",
+              file=sys.stderr)
         sys.exit(130)

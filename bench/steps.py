@@ -27,6 +27,8 @@ def tracer(suite):
     for row, repetitions in suite.rows("bench_tracer", *arguments,
                                        limit_s=80 if suite.short else 900):
         suite.keep(f"tracer/{row}", [each["ns_each"] for each in repetitions])
+        if row == "span_dropped":  # a begin and an end
+            suite.keep("tracer/dropped_call", [each["ns_each"] / 2 for each in repetitions])
 
 
 def latency(suite):

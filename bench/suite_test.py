@@ -11,6 +11,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from unittest import mock
@@ -52,6 +53,28 @@ class Summary(unittest.TestCase):
         self.assertEqual(goals.summary(delays)["delay_p50_ms"], 4)
         del delays["delay/1/p50_ms"]
         self.assertIsNone(goals.summary(delays)["delay_p50_ms"])
+
+
+class Interrupted(unittest.TestCase):
+    """A run that does not come to its end."""
+
+    def test_what_was_measured_until_then_is_kept_and_the_rest_is_named(self):
+        def measured(one):
+            one.figures["tracer/span"] = 30.0
+
+        def interrupted(_):
+            raise KeyboardInterrupt
+
+        with tempfile.TemporaryDirectory() as folder:
+            with mock.patch.object(steps, "ALL", (("first", measured), ("second", interrupted))), \
+                    mock.patch.object(run, "busy_share", return_value=0), \
+                    mock.patch.object(os, "access", return_value=True), \
+                    self.assertRaises(KeyboardInterrupt):
+                run.main(["--results", folder, folder])
+            with open(os.path.join(folder, "latest.json"), encoding="utf-8") as file:
+                kept = json.load(file)
+            self.assertEqual(kept["figures"], {"tracer/span": 30.0})
+            self.assertIn("UNFINISHED: not measured: second", kept["notes"])
 
 
 class Report(unittest.TestCase):

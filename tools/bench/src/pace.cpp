@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <random>
 
 #include "spanring/shm/clock.hpp"
 
@@ -35,6 +36,24 @@ void wait_until(std::uint64_t when_ns, bool sleep) {
 #endif
     }
 }
+
+/// When the next burst is. Who sleeps in between is measured against the consumer's own period: at
+/// the very same one, all bursts would fall into one phase of it, any phase, for the whole run. So
+/// they come at random, half a burst to one and a half apart.
+class Bursts {
+public:
+    explicit Bursts(const Pace& pace) : ns_(pace.burst_ns), varies_(pace.sleep) {}
+    std::uint64_t next_ns() {
+        if (!varies_) return ns_;
+        return static_cast<std::uint64_t>(static_cast<double>(ns_) * part_(random_));
+    }
+
+private:
+    std::uint64_t ns_;
+    bool varies_;
+    std::minstd_rand random_;  // the same in each run
+    std::uniform_real_distribution<double> part_{0.5, 1.5};
+};
 
 /// How many spans are due.
 class Schedule {
@@ -69,6 +88,7 @@ Paced run_paced(Program& program, const Pace& pace, std::atomic<std::uint64_t>& 
     const std::uint64_t cpu_before = thread_cpu_ns();
     const std::uint64_t start = shm::monotonic_ns();
     Schedule schedule(pace);
+    Bursts bursts(pace);
     Paced done;
     for (std::uint64_t now = start; now - start < length_ns;) {
         const std::uint64_t due = paced ? schedule.due(now - start, done.spans) : kUnpacedBurst;
@@ -81,7 +101,7 @@ Paced run_paced(Program& program, const Pace& pace, std::atomic<std::uint64_t>& 
             done.busy_ns += now - began;
         }
         if (paced) {
-            wait_until(std::min(began + pace.burst_ns, start + length_ns), pace.sleep);
+            wait_until(std::min(began + bursts.next_ns(), start + length_ns), pace.sleep);
             now = shm::monotonic_ns();
         }
     }
