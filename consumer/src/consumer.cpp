@@ -97,7 +97,7 @@ Result<void> Consumer::run() {
             const auto ms = std::chrono::duration_cast<milliseconds>(took).count();
             log_.warn_sometimes("slow turn", "a turn took " + std::to_string(ms) + " ms");
         }
-        pause(began);
+        pause(began, took);
     }
     shut_down();
     if (!carried_.empty()) {
@@ -132,7 +132,7 @@ void Consumer::turn() {
     if (anything_) active_at_ = now;
 }
 
-void Consumer::pause(SteadyTime turn_began) {
+void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds turn_took) {
     const auto deadline = turn_began + config_.max_delay;
     // A commit is told to the producers when it is done, not a turn later.
     while (pipeline_->in_flight() != 0) {
@@ -147,8 +147,7 @@ void Consumer::pause(SteadyTime turn_began) {
     // Many segments make turns that are longer than the delay, one after the other: a whole core,
     // whatever little stands in them. Who has read all there was rests for half of that time.
     const auto now = steady_clock::now();
-    const auto rested = now + (now - turn_began) / 2;
-    const auto left = (is_complete_ ? std::max(deadline, rested) : deadline) - now;
+    const auto left = (is_complete_ ? std::max(deadline, now + turn_took / 2) : deadline) - now;
     if (left <= std::chrono::nanoseconds(0)) return;
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
     const timespec rest{0, static_cast<long>(std::min<std::int64_t>(ns, 999'999'999))};
