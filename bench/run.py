@@ -41,7 +41,10 @@ def _processor():
 
 
 def _output(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # not installed, as git where the sources came as a tar file
+        return "unknown"
     return done.stdout.splitlines()[0].strip() if done.stdout else "unknown"
 
 

@@ -9,9 +9,10 @@ namespace spanring::codec {
 
 inline constexpr std::uint32_t kBatchMagic = 0x42525053u;  // "SPRB"
 /// Version 2: as 1, but the table says of each section how it is compressed. Written only when one
-/// is with zstd, so that whoever reads no zstd refuses the batch by its version.
+/// is with zstd or a column is a dictionary, so that whoever reads neither refuses the batch by its
+/// version.
 inline constexpr std::uint16_t kBatchVersion = 1;
-inline constexpr std::uint16_t kBatchVersionZstd = 2;
+inline constexpr std::uint16_t kBatchVersion2 = 2;
 
 struct BatchHeader {
     std::uint32_t magic;

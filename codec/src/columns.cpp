@@ -92,11 +92,15 @@ bool ColumnReader::read(std::span<const std::byte> content, Buffer&& owned) {
     const std::uint32_t kind = kind_of(kind_with_target(head_));
     const bool is_counts = kind == SPANRING_REC_DROPPED;
     ByteReader in(content);
+    const bool is_payload = spanring_record_has_payload(kind) != 0;
+    if (is_payload && !content.empty() && content.front() == kDictionaryTag) {
+        return dictionary_.emplace().read(in, expected_) && in.finished();
+    }
     if (!get_integers(in, expected_ * (is_counts ? kCountsOfDropped : 1), &words_)) return false;
     std::uint64_t body_bytes = 0;
     if (kind == SPANRING_REC_LINK) {
         body_bytes = expected_ * kLinkBytes;
-    } else if (spanring_record_has_payload(kind) != 0) {
+    } else if (is_payload) {
         for (const std::uint64_t length : words_) {
             if (length > SPANRING_SPAN_BYTES_MAX - 8) return false;
             body_bytes += length;
@@ -108,6 +112,11 @@ bool ColumnReader::read(std::span<const std::byte> content, Buffer&& owned) {
 
 void ColumnReader::next(std::int64_t span_start_ns, std::vector<std::byte>* details) {
     const std::uint32_t kind = kind_of(kind_with_target(head_));
+    if (dictionary_) {
+        const auto value = dictionary_->value(next_word_++);
+        put_record(details, head_, static_cast<std::uint32_t>(value.size()), value);
+        return;
+    }
     const std::uint64_t word = words_[next_word_++];
     const auto put_word = [&](std::uint32_t low, std::uint64_t body) {
         put_record(details, head_, low, std::as_bytes(std::span(&body, 1)));

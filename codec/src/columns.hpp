@@ -7,7 +7,8 @@
 //   event with a time  integers: zigzag difference to the start of its span
 //   dropped counts     integers: attributes, events, links, attributes, ...
 //   link               integers: flags; then 24 bytes of ids each
-//   payload            integers: lengths; then the bytes, unpadded
+//   payload            integers: lengths; then the bytes, unpadded. Or a dictionary
+//   (dictionary.hpp)
 //
 // Threads: plain objects.
 #pragma once
@@ -15,10 +16,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "bytes.hpp"
+#include "dictionary.hpp"
 #include "spanring/abi/record_layout.h"
 #include "spanring/codec/details.hpp"
 
@@ -63,6 +66,10 @@ public:
         }
     }
     void put(Buffer& out) const;
+    /// Appends the column as a dictionary. Returns false if it cannot be, or that would not pay.
+    [[nodiscard]] bool put_as_dictionary(Buffer& out) const {
+        return is_payload_ && put_dictionary(out, words_, bytes_);
+    }
 
 private:
     void add_other(const std::byte* record, std::int64_t span_start_ns);
@@ -84,6 +91,10 @@ public:
     [[nodiscard]] bool read(std::span<const std::byte> content, Buffer&& owned);
     /// Appends the next record to `details`. Call at most as often as expected.
     void next(std::int64_t span_start_ns, std::vector<std::byte>* details);
+    /// Of the bytes that next() will make: those that stand but once in a dictionary.
+    [[nodiscard]] std::uint64_t repeated_bytes() const noexcept {
+        return dictionary_ ? dictionary_->value_bytes() : 0;
+    }
 
 private:
     Head head_;
@@ -92,7 +103,8 @@ private:
     std::size_t next_byte_{0};
     std::vector<std::uint64_t> words_;
     std::span<const std::byte> bytes_;
-    Buffer owned_;  // what bytes_ lies in, if it was compressed
+    Buffer owned_;                          // what bytes_ lies in, if it was compressed
+    std::optional<Dictionary> dictionary_;  // instead of words_ and bytes_
 };
 
 }  // namespace spanring::codec

@@ -200,6 +200,7 @@ private:
         }
         auto counted = count_values(columns);
         if (!counted) return counted;
+        std::uint64_t repeated_bytes = 0;
         for (std::size_t c = 0; c < columns.size(); ++c) {
             Buffer buffer;
             const auto id = static_cast<std::uint32_t>(SectionId::kColumnFirst) + c;
@@ -208,6 +209,9 @@ private:
             if (!columns[c].read(*content, std::move(buffer))) {
                 return corrupt_batch("column of values " + std::to_string(c));
             }
+            // One row may hold them all.
+            repeated_bytes += columns[c].repeated_bytes();
+            if (repeated_bytes > kBatchBytesMax) return corrupt_batch("too many details");
         }
         for (std::size_t i = 0; i < batch_.rows.size(); ++i) {
             Row& row = batch_.rows[i];

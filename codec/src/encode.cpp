@@ -57,7 +57,7 @@ struct EncoderMemory {
     CompressionMemory compression;
     std::vector<std::uint64_t> lengths;
     Buffer section;
-    Buffer records;
+    Buffer records;  ///< of a resource; a column in its other form
 };
 
 namespace {
@@ -77,7 +77,8 @@ public:
           resources_(batch.resource_count()),
           scopes_(batch.scope_count()),
           instances_(batch.instance_count() + 1),
-          out_(options, batch.rows.size(), memory.compression) {}
+          out_(options, batch.rows.size(), memory.compression),
+          small_(options.small) {}
 
     Result<Buffer> encode() {
         const std::size_t row_count = batch_.rows.size();
@@ -270,8 +271,14 @@ private:
     void put_columns() {
         auto id = static_cast<std::uint32_t>(SectionId::kColumnFirst);
         for (const ColumnWriter& column : shapes_.columns()) {
+            const auto section = static_cast<SectionId>(id++);
             column.put(new_section());
-            out_.add(static_cast<SectionId>(id++), memory_.section);
+            memory_.records.clear();
+            if (small_ && column.put_as_dictionary(memory_.records)) {
+                out_.add_smaller(section, memory_.section, memory_.records);
+            } else {
+                out_.add(section, memory_.section);
+            }
         }
     }
 
@@ -284,6 +291,7 @@ private:
     Renumbering instances_;
     StoredRows rows_{};
     SectionWriter out_;
+    bool small_;
 };
 
 }  // namespace

@@ -82,30 +82,46 @@ SectionWriter::SectionWriter(const EncodeOptions& options, std::size_t row_count
     memory_.bodies.clear();
 }
 
+// *stored: valid until the next call.
+SectionWriter::Entry SectionWriter::pack(SectionId id, const Buffer& content,
+                                         std::span<const std::byte>* stored) {
+    Entry entry{id, content.size(), content.size(), SectionCodec::kRaw};
+    *stored = content;
+    if (content.size() < compress_bytes_min_) return entry;
+    // One byte less than raw is what it must fit into, or it stays raw.
+    const auto room = memory_.compressed.take(content.size() - 1);
+    const auto lz4 = static_cast<std::size_t>(
+        compress_lz4(content, room, options_.small, static_cast<LZ4_stream_t*>(memory_.stream())));
+    if (lz4 != 0) {
+        entry = {id, content.size(), lz4, SectionCodec::kLz4};
+        *stored = room.first(lz4);
+    }
+    const std::size_t zstd = options_.small && options_.zstd_level > 0
+                                 ? compress_zstd(content, &scratch_, options_.zstd_level)
+                                 : 0;
+    if (zstd != 0 && zstd < entry.stored_bytes && content.size() / kExpansionMax <= zstd) {
+        entry = {id, content.size(), zstd, SectionCodec::kZstd};
+        *stored = std::span(scratch_).first(zstd);
+    }
+    return entry;
+}
+
 void SectionWriter::add(SectionId id, const Buffer& content) {
     if (content.empty()) return;
     content_bytes_ += content.size();
-    Entry entry{id, content.size(), content.size(), SectionCodec::kRaw};
-    std::span<const std::byte> stored(content);
-    if (content.size() >= compress_bytes_min_) {
-        // One byte less than raw is what it must fit into, or it stays raw.
-        const auto room = memory_.compressed.take(content.size() - 1);
-        const auto lz4 = static_cast<std::size_t>(compress_lz4(
-            content, room, options_.small, static_cast<LZ4_stream_t*>(memory_.stream())));
-        if (lz4 != 0) {
-            entry = {id, content.size(), lz4, SectionCodec::kLz4};
-            stored = room.first(lz4);
-        }
-        const std::size_t zstd = options_.small && options_.zstd_level > 0
-                                     ? compress_zstd(content, &scratch_, options_.zstd_level)
-                                     : 0;
-        if (zstd != 0 && zstd < entry.stored_bytes && content.size() / kExpansionMax <= zstd) {
-            entry = {id, content.size(), zstd, SectionCodec::kZstd};
-            stored = std::span(scratch_).first(zstd);
-        }
-    }
+    std::span<const std::byte> stored;
+    const Entry entry = pack(id, content, &stored);
+    needs_version_2_ = needs_version_2_ || entry.codec == SectionCodec::kZstd;
     put_bytes(memory_.bodies, stored);
     entries_.push_back(entry);
+}
+
+void SectionWriter::add_smaller(SectionId id, const Buffer& content, const Buffer& dictionary) {
+    std::span<const std::byte> stored;
+    const std::size_t as_it_is = pack(id, content, &stored).stored_bytes;
+    const bool pays = pack(id, dictionary, &stored).stored_bytes < as_it_is;
+    needs_version_2_ = needs_version_2_ || pays;
+    add(id, pays ? dictionary : content);
 }
 
 Buffer SectionWriter::table(bool with_codecs) const {
@@ -123,13 +139,10 @@ Buffer SectionWriter::table(bool with_codecs) const {
 }
 
 Buffer SectionWriter::finish() const {
-    const bool zstd = std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
-        return entry.codec == SectionCodec::kZstd;
-    });
-    const Buffer table_bytes = table(zstd);
+    const Buffer table_bytes = table(needs_version_2_);
     BatchHeader header{};
     header.magic = kBatchMagic;
-    header.version = zstd ? kBatchVersionZstd : kBatchVersion;
+    header.version = needs_version_2_ ? kBatchVersion2 : kBatchVersion;
     header.section_count = static_cast<std::uint32_t>(entries_.size());
     header.row_count = static_cast<std::uint32_t>(row_count_);
     header.table_bytes = static_cast<std::uint32_t>(table_bytes.size());
@@ -150,11 +163,10 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
     const auto header = in.fixed<BatchHeader>();
     if (!in.ok()) return corrupt_batch("shorter than its header");
     if (header.magic != kBatchMagic) return corrupt_batch("no batch starts here");
-    if (header.version != kBatchVersion && header.version != kBatchVersionZstd) {
-        return Error{ErrorCode::kVersion, "batch: version " + std::to_string(header.version) +
-                                              ", this build reads " +
-                                              std::to_string(kBatchVersion) + " and " +
-                                              std::to_string(kBatchVersionZstd)};
+    if (header.version != kBatchVersion && header.version != kBatchVersion2) {
+        return Error{ErrorCode::kVersion,
+                     "batch: version " + std::to_string(header.version) + ", this build reads " +
+                         std::to_string(kBatchVersion) + " and " + std::to_string(kBatchVersion2)};
     }
     if (header.reserved_0 != 0) return corrupt_batch("a reserved field is not zero");
     if (header.batch_bytes != bytes.size()) {
@@ -170,7 +182,7 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
     reader.row_count_ = header.row_count;
     ByteReader table(in.bytes(header.table_bytes));
     auto read =
-        reader.read_table(table, in, header.section_count, header.version == kBatchVersionZstd);
+        reader.read_table(table, in, header.section_count, header.version == kBatchVersion2);
     if (!read) return std::move(read).error();
     if (!table.finished() || !in.finished()) return corrupt_batch("bytes that no section owns");
     return reader;

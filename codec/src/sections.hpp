@@ -55,6 +55,8 @@ public:
     SectionWriter(const EncodeOptions& options, std::size_t row_count, CompressionMemory& memory);
     /// Takes over the content of section `id`. Ids must ascend. Empty sections are left out.
     void add(SectionId id, const Buffer& content);
+    /// As add(), of the same values in two forms: what takes less in the end.
+    void add_smaller(SectionId id, const Buffer& content, const Buffer& dictionary);
     /// What a reader will have decompressed: must not exceed kBatchBytesMax.
     [[nodiscard]] std::size_t content_bytes() const noexcept { return content_bytes_; }
     /// Returns the whole batch.
@@ -69,6 +71,8 @@ private:
         std::size_t stored_bytes;
         SectionCodec codec;
     };
+    [[nodiscard]] Entry pack(SectionId id, const Buffer& content,
+                             std::span<const std::byte>* stored);
     [[nodiscard]] Buffer table(bool with_codecs) const;
 
     EncodeOptions options_;
@@ -78,6 +82,7 @@ private:
     std::vector<Entry> entries_;
     Buffer scratch_;
     std::size_t content_bytes_{0};
+    bool needs_version_2_{false};
 };
 
 class SectionReader {

@@ -46,6 +46,21 @@ inline Batch golden_text() {
     return batch;
 }
 
+/// A column of text that is shorter as a dictionary.
+inline Batch golden_repeated() {
+    Batch batch = golden_native();
+    const StringId key = batch.intern("user.id");
+    for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+        Row& row = batch.rows[i];
+        row.details_offset = batch.details.size();
+        DetailWriter(batch.details)
+            .attribute(key, Value("user-" + std::to_string(i * i % 37 * 7919)),
+                       SPANRING_TARGET_SPAN);
+        row.details_bytes = static_cast<std::uint32_t>(batch.details.size() - row.details_offset);
+    }
+    return batch;
+}
+
 inline Batch golden_everything() {
     std::vector<Span> spans{full_span(), full_span()};
     Span absent = plain_span(2, 9, 0, 0);
@@ -68,13 +83,14 @@ inline std::vector<std::pair<std::string, Batch>> golden_batches() {
     all.emplace_back("v1-native", golden_native());
     all.emplace_back("v1-everything", golden_everything());
     all.emplace_back("v2-zstd", golden_text());
+    all.emplace_back("v2-dictionary", golden_repeated());
     return all;
 }
 
 /// How the golden of this name was encoded.
 inline EncodeOptions golden_options(const std::string& name) {
     if (name.rfind("v2-", 0) != 0) return {};
-    return {.small = true, .zstd_level = 19};
+    return {.small = true, .zstd_level = name == "v2-zstd" ? 19 : 0};
 }
 
 }  // namespace spanring::codec::test
