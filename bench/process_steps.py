@@ -86,7 +86,7 @@ def _consumer(suite):
                 raise NotMeasured("no consumer could be started")
             yield rings
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.wait()
             give_up_at = time.monotonic() + 30
             while os.path.exists(rings) and time.monotonic() < give_up_at:

@@ -55,7 +55,8 @@ class Suite:
             try:
                 out, talk = process.communicate(timeout=limit_s)
             except BaseException as error:
-                process.send_signal(signal.SIGINT)
+                # Not SIGINT, which is ignored where a shell has started us in the background.
+                process.send_signal(signal.SIGTERM)
                 process.wait()
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise NotMeasured(f"{program} took more than {limit_s:.0f} s") from error

@@ -261,7 +261,7 @@ class NothingLeft(unittest.TestCase):
     """A program with a consumer of its own, ended before its time."""
 
     def test_killed_it_leaves_neither_consumer_nor_folders(self):
-        for number in (signal.SIGINT, signal.SIGKILL):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             # Stopped at once, so that the consumer is certainly there when the signal comes.
             with subprocess.Popen([PROGRAM, "idle"], stdout=subprocess.PIPE, text=True) as process:
                 rings = process.stdout.readline().strip()

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint64_t kUnpacedBurst = 1024;
 /// What may be made up for at once. The ring holds eight times as much at 25 M spans/s.
 constexpr double kBacklogNs = 5e6;
+/// Two bursts are at most so many times their distance apart.
+constexpr double kApartMax = 1.5;
 
 std::uint64_t thread_cpu_ns() {
     timespec used;
@@ -52,7 +54,7 @@ private:
     std::uint64_t ns_;
     bool varies_;
     std::minstd_rand random_;  // the same in each run
-    std::uniform_real_distribution<double> part_{0.5, 1.5};
+    std::uniform_real_distribution<double> part_{2 - kApartMax, kApartMax};
 };
 
 /// How many spans are due.
@@ -60,7 +62,7 @@ class Schedule {
 public:
     explicit Schedule(const Pace& pace)
         : per_ns_(pace.spans_per_s / 1e9),
-          backlog_(per_ns_ * (kBacklogNs + static_cast<double>(pace.burst_ns)) + 1) {}
+          backlog_(per_ns_ * (kBacklogNs + kApartMax * static_cast<double>(pace.burst_ns)) + 1) {}
 
     std::uint64_t due(std::uint64_t elapsed_ns, std::uint64_t made) {
         double due =
