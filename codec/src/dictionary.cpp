@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kValuesMin = 64;
 /// Of all entries together: what a reader allocates before it knows whether they are sound.
 constexpr std::size_t kTextBytesMax = 4u << 20;
+/// As of any payload.
+constexpr std::size_t kValueBytesMax = SPANRING_SPAN_BYTES_MAX - 8;
 
 struct Entries {
     std::vector<std::string_view> texts;  // ascending
@@ -103,7 +105,8 @@ bool Dictionary::read_entries(ByteReader& in, std::span<const std::uint64_t> len
     std::uint64_t rest_bytes = 0;
     std::uint64_t before = 0;
     for (std::size_t i = 0; i < lengths.size(); ++i) {
-        if (lengths[i] > kTextBytesMax - text_bytes || shared[i] > std::min(before, lengths[i])) {
+        if (lengths[i] > std::min(kValueBytesMax, kTextBytesMax - text_bytes) ||
+            shared[i] > std::min(before, lengths[i])) {
             in.fail();
             return false;
         }

@@ -133,9 +133,18 @@ TEST(Dictionary, that_lies_is_refused) {
     made.lengths = {1, std::uint64_t{1} << 60};
     EXPECT_FALSE(made.read()) << "longer than anything";
     made = {};
-    made.lengths = {3u << 20, 3u << 20};
-    made.shared = {0, 3u << 20};
-    made.rest.assign(3u << 20, 'a');
+    constexpr std::uint64_t kLongest = SPANRING_SPAN_BYTES_MAX - 8;
+    made.lengths = {kLongest, kLongest};
+    made.shared = {0, kLongest};
+    made.rest.assign(kLongest, 'a');
+    EXPECT_TRUE(made.read());
+    ++made.lengths[1];
+    made.rest.push_back('b');
+    EXPECT_FALSE(made.read()) << "longer than a span may be";
+    made = {};
+    made.lengths.assign(5, kLongest);
+    made.shared = {0, kLongest, kLongest, kLongest, kLongest};
+    made.rest.assign(kLongest, 'a');
     EXPECT_FALSE(made.read()) << "more text than a reader takes";
     made = {};
     made.lengths = made.shared = {};
@@ -174,17 +183,18 @@ TEST(DictionaryColumn, makes_a_compacted_batch_smaller_and_means_the_same) {
     EXPECT_EQ(*encode(*read), *plain);
 }
 
-// One entry of 1 MiB, and a row that names it 600 times: 1 MiB of bytes, 600 of details.
+// One entry of nearly 1 MiB, and a row that names it 600 times: 1 MiB of bytes, 600 of details.
 TEST(DictionaryColumn, that_would_expand_beyond_the_limit_is_refused_before_it_does) {
     constexpr int kRecords = 600;
+    constexpr std::size_t kLongest = SPANRING_SPAN_BYTES_MAX - 8;
     const auto good = encode(with_users(1, kRecords));
     ASSERT_TRUE(good.ok());
     Buffer column{kDictionaryTag};
     put_varint(column, 1);
-    put_integers(column, std::vector<std::uint64_t>{1u << 20});
+    put_integers(column, std::vector<std::uint64_t>{kLongest});
     put_integers(column, std::vector<std::uint64_t>{0});
     put_integers(column, std::vector<std::uint64_t>(kRecords, 0));
-    put_integers(column, std::vector<std::uint64_t>(1u << 20, 'a'));
+    put_integers(column, std::vector<std::uint64_t>(kLongest, 'a'));
 
     const auto sections = SectionReader::open(*good);
     ASSERT_TRUE(sections.ok());
