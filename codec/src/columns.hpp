@@ -91,9 +91,9 @@ public:
     [[nodiscard]] bool read(std::span<const std::byte> content, Buffer&& owned);
     /// Appends the next record to `details`. Call at most as often as expected.
     void next(std::int64_t span_start_ns, std::vector<std::byte>* details);
-    /// Of the bytes that next() will make: those that stand but once in a dictionary.
+    /// What a dictionary expands to: its entries, which are held, and what next() will make.
     [[nodiscard]] std::uint64_t repeated_bytes() const noexcept {
-        return dictionary_ ? dictionary_->value_bytes() : 0;
+        return dictionary_ ? dictionary_->value_bytes() + dictionary_->text_bytes() : 0;
     }
 
 private:

@@ -81,7 +81,7 @@ bool put_dictionary(Buffer& out, std::span<const std::uint64_t> lengths,
 
 bool Dictionary::read(ByteReader& in, std::size_t count) {
     if (in.fixed<std::byte>() != kDictionaryTag) in.fail();
-    const std::size_t entries = in.varint_up_to(count);
+    const std::size_t entries = in.varint_up_to(std::min(count, kTextBytesMax + 1));
     std::vector<std::uint64_t> lengths;
     std::vector<std::uint64_t> shared;
     if (!get_integers(in, entries, &lengths) || !get_integers(in, entries, &shared) ||

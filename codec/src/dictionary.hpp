@@ -37,6 +37,8 @@ public:
     }
     /// Of all values together, each counted as often as it occurs.
     [[nodiscard]] std::uint64_t value_bytes() const noexcept { return value_bytes_; }
+    /// Of all entries, whether a value names them or not.
+    [[nodiscard]] std::uint64_t text_bytes() const noexcept { return text_.size(); }
 
 private:
     [[nodiscard]] bool read_entries(ByteReader& in, std::span<const std::uint64_t> lengths,
