@@ -29,6 +29,12 @@ inline std::string text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+inline std::uint64_t load_word(const std::byte* at) noexcept {
+    std::uint64_t word;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+
 template <typename T>
 void put_fixed(Buffer& out, T value) {
     const std::size_t at = out.size();

@@ -1,5 +1,7 @@
 #include "columns.hpp"
 
+#include <cstring>
+
 #include "integers.hpp"
 #include "spanring/abi/record_layout.h"
 
@@ -11,12 +13,6 @@ constexpr std::size_t kCountsOfDropped = 3;
 
 std::uint32_t kind_of(std::uint32_t kind_and_target) noexcept {
     return kind_and_target & SPANRING_REC_DETAIL_MASK;
-}
-
-std::uint64_t load8(std::span<const std::byte> bytes) noexcept {
-    std::uint64_t word;
-    std::memcpy(&word, bytes.data(), 8);
-    return word;
 }
 
 void put_record(std::vector<std::byte>* out, Head head, std::uint32_t low,
@@ -57,17 +53,16 @@ ColumnWriter::ColumnWriter(Head head) noexcept
 }
 
 void ColumnWriter::add_other(const std::byte* record, std::int64_t span_start_ns) {
-    std::uint64_t head = 0;
-    std::memcpy(&head, record, 8);
-    const std::uint32_t low = spanring_record_low(head);
+    const std::uint32_t low = spanring_record_low(load_word(record));
     const std::span body(record + 8, fixed_bytes_ - 8);
     switch (kind_) {
         case SPANRING_REC_ATTR_BOOL: words_.push_back(low != 0 ? 1 : 0); return;
         case SPANRING_REC_EVENT_AT:
-            words_.push_back(zigzag(load8(body) - static_cast<std::uint64_t>(span_start_ns)));
+            words_.push_back(
+                zigzag(load_word(body.data()) - static_cast<std::uint64_t>(span_start_ns)));
             return;
         case SPANRING_REC_DROPPED: {
-            const std::uint64_t rest = load8(body);
+            const std::uint64_t rest = load_word(body.data());
             words_.insert(words_.end(), {low, rest & 0xffffffffu, rest >> 32});
             return;
         }

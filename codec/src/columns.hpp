@@ -15,7 +15,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
@@ -52,13 +51,10 @@ public:
     }
     /// Takes the value of the whole record at `record`.
     void add(const std::byte* record, std::int64_t span_start_ns) {
-        std::uint64_t word = 0;
         if (is_word_) {
-            std::memcpy(&word, record + 8, 8);
-            words_.push_back(word);
+            words_.push_back(load_word(record + 8));
         } else if (is_payload_) {
-            std::memcpy(&word, record, 8);
-            const std::size_t bytes = spanring_record_low(word);
+            const std::size_t bytes = spanring_record_low(load_word(record));
             words_.push_back(bytes);
             bytes_.insert(bytes_.end(), record + 8, record + 8 + bytes);
         } else {

@@ -110,9 +110,8 @@ bool ShapeWriter::add_details(const Row& row, const Shape& shape) {
     const std::byte* const end = at + row.details_bytes;
     const std::uint32_t* column = list_.columns_of(shape).data();
     for (const Head wanted : list_.heads_of(shape)) {
-        std::uint64_t head = 0;
         if (end - at < 8) return false;
-        std::memcpy(&head, at, 8);
+        const std::uint64_t head = load_word(at);
         const std::size_t bytes = columns_[*column++].record_bytes(head);
         if (static_cast<Head>(head) != wanted || bytes == 0 ||
             bytes > static_cast<std::size_t>(end - at)) {
@@ -130,8 +129,7 @@ void ShapeWriter::put_details(const Row& row, const Shape& shape) {
     const std::int64_t start_ns = (row.flags & RowFlag::kHasStart) != 0 ? row.start_ns : 0;
     const std::byte* at = batch_.details.data() + row.details_offset;
     for (const std::uint32_t column : list_.columns_of(shape)) {
-        std::uint64_t head = 0;
-        std::memcpy(&head, at, 8);
+        const std::uint64_t head = load_word(at);
         columns_[column].add(at, start_ns);
         at += columns_[column].record_bytes(head);
     }

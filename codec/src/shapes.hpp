@@ -54,11 +54,6 @@ static_assert(offsetof(Row, trace_flags) ==
             .status = row.status,
             .trace_flags = row.trace_flags};
 }
-[[nodiscard]] inline std::uint64_t load_word(const std::byte* at) noexcept {
-    std::uint64_t word;
-    std::memcpy(&word, at, sizeof word);
-    return word;
-}
 [[nodiscard]] inline bool has_fields(const Row& row, const ShapeFields& fields) noexcept {
     // Three words, each loaded by itself: a call of memcmp costs more, and so does an array, which
     // the compiler fills sixteen bytes at a time and then waits for.
