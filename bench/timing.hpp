@@ -2,10 +2,11 @@
 #pragma once
 
 #include <benchmark/benchmark.h>
-#include <time.h>
 
 #include <algorithm>
 #include <vector>
+
+#include "spanring/base/cpu_time.hpp"
 
 namespace spanring::bench {
 
@@ -13,9 +14,7 @@ namespace spanring::bench {
 inline constexpr int kBursts = 7;
 
 inline double thread_cpu_ns() {
-    timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+    return static_cast<double>(spanring::thread_cpu_ns());
 }
 
 inline double median(std::vector<double> values) {

@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "recovery.hpp"
+#include "spanring/base/cpu_time.hpp"
 
 namespace spanring::store {
 namespace {
@@ -16,12 +17,6 @@ namespace {
 // thread, and a rest is long enough to be worth a sleep.
 constexpr std::int64_t kWorkNs = 2'000'000;
 constexpr int kLowestPriority = 19;
-
-std::int64_t thread_cpu_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 }  // namespace
 

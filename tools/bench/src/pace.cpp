@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "spanring/base/cpu_time.hpp"
 #include "spanring/shm/clock.hpp"
 
 namespace spanring::tools::bench {
@@ -12,17 +13,10 @@ namespace {
 
 /// Without a rate, between two looks at the clock: 25 µs of tight spans.
 constexpr std::uint64_t kUnpacedBurst = 1024;
-/// What may be made up for at once. The ring holds eight times as much at 25 M spans/s.
+/// What may be made up for at once. The ring holds six times as much at 25 M spans/s.
 constexpr double kBacklogNs = 5e6;
 /// Two bursts are at most so many times their distance apart.
 constexpr double kApartMax = 1.5;
-
-std::uint64_t thread_cpu_ns() {
-    timespec used;
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000u +
-           static_cast<std::uint64_t>(used.tv_nsec);
-}
 
 void wait_until(std::uint64_t when_ns, bool sleep) {
     if (sleep) {
@@ -87,7 +81,7 @@ Paced run_paced(Program& program, const Pace& pace, std::atomic<std::uint64_t>& 
     const auto length_ns = static_cast<std::uint64_t>(pace.seconds * 1e9);
     // relaxed: a count; the end of the run is told by the lane's stage.
     const std::uint64_t before = emitted.load(std::memory_order_relaxed);
-    const std::uint64_t cpu_before = thread_cpu_ns();
+    const std::int64_t cpu_before = thread_cpu_ns();
     const std::uint64_t start = shm::monotonic_ns();
     Schedule schedule(pace);
     Bursts bursts(pace);
@@ -108,7 +102,7 @@ Paced run_paced(Program& program, const Pace& pace, std::atomic<std::uint64_t>& 
         }
     }
     done.ns = shm::monotonic_ns() - start;
-    done.cpu_ns = thread_cpu_ns() - cpu_before;
+    done.cpu_ns = static_cast<std::uint64_t>(thread_cpu_ns() - cpu_before);
     return done;
 }
 
