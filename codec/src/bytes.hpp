@@ -25,6 +25,11 @@ inline void put_varint(Buffer& out, std::uint64_t value) {
 void put_bytes(Buffer& out, std::span<const std::byte> bytes);
 void put_text(Buffer& out, std::string_view text);
 
+/// Gives back what is more than `bytes`.
+inline void keep_at_most(Buffer& buffer, std::size_t bytes) noexcept {
+    if (buffer.capacity() > bytes) Buffer().swap(buffer);
+}
+
 inline std::string text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

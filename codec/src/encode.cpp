@@ -58,6 +58,14 @@ struct EncoderMemory {
     std::vector<std::uint64_t> lengths;
     Buffer section;
     Buffer records;  ///< of a resource; a column in its other form
+
+    /// A column of many MiB is rare, and an encoder lives as long as the consumer.
+    void give_back() noexcept {
+        constexpr std::size_t kKeptBytes = 1u << 20;
+        keep_at_most(section, kKeptBytes);
+        keep_at_most(records, kKeptBytes);
+        compression.keep_at_most(kKeptBytes);
+    }
 };
 
 namespace {
@@ -302,7 +310,9 @@ Encoder& Encoder::operator=(Encoder&&) noexcept = default;
 Encoder::~Encoder() = default;
 
 Result<std::vector<std::byte>> Encoder::encode(const Batch& batch, const EncodeOptions& options) {
-    return BatchEncoder(batch, options, *memory_).encode();
+    auto encoded = BatchEncoder(batch, options, *memory_).encode();
+    memory_->give_back();
+    return encoded;
 }
 
 Result<std::vector<std::byte>> encode(const Batch& batch, const EncodeOptions& options) {

@@ -29,6 +29,13 @@ public:
         return room;
     }
 
+    /// Gives back what is more than `count`. Void what take() gave before.
+    void keep_at_most(std::size_t count) noexcept {
+        if (capacity_ <= count) return;
+        memory_.reset();
+        capacity_ = 0;
+    }
+
 private:
     std::unique_ptr<T[]> memory_;
     std::size_t capacity_{0};

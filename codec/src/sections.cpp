@@ -71,57 +71,61 @@ Error corrupt_batch(const std::string& what) {
     return Error{ErrorCode::kCorrupt, "batch: " + what};
 }
 
+void CompressionMemory::keep_at_most(std::size_t bytes) noexcept {
+    codec::keep_at_most(bodies, bytes);
+    for (PackedRoom& room : rooms) {
+        room.lz4.keep_at_most(bytes);
+        codec::keep_at_most(room.zstd, bytes);
+    }
+}
+
 SectionWriter::SectionWriter(const EncodeOptions& options, std::size_t row_count,
                              CompressionMemory& memory)
-    : options_(options),
-      compress_bytes_min_(!options.small && row_count < kRowsOfSmall ? kCompressBytesMinOfSmall
-                                                                     : kCompressBytesMin),
-      row_count_(row_count),
-      memory_(memory) {
+    : options_(options), row_count_(row_count), memory_(memory) {
+    constexpr std::size_t kEntriesUsual = 16;
     entries_.reserve(kEntriesUsual);
     memory_.bodies.clear();
 }
 
-// *stored: valid until the next call.
-SectionWriter::Entry SectionWriter::pack(SectionId id, const Buffer& content,
-                                         std::span<const std::byte>* stored) {
-    Entry entry{id, content.size(), content.size(), SectionCodec::kRaw};
-    *stored = content;
-    if (content.size() < compress_bytes_min_) return entry;
+// What it returns is valid until `room` is used again.
+SectionWriter::Packed SectionWriter::pack(const Buffer& content, PackedRoom& room) {
+    Packed packed{content, SectionCodec::kRaw};
+    const bool is_small = !options_.small && row_count_ < kRowsOfSmall;
+    if (content.size() < (is_small ? kCompressBytesMinOfSmall : kCompressBytesMin)) return packed;
     // One byte less than raw is what it must fit into, or it stays raw.
-    const auto room = memory_.compressed.take(content.size() - 1);
+    const auto out = room.lz4.take(content.size() - 1);
     const auto lz4 = static_cast<std::size_t>(
-        compress_lz4(content, room, options_.small, static_cast<LZ4_stream_t*>(memory_.stream())));
-    if (lz4 != 0) {
-        entry = {id, content.size(), lz4, SectionCodec::kLz4};
-        *stored = room.first(lz4);
-    }
+        compress_lz4(content, out, options_.small, static_cast<LZ4_stream_t*>(memory_.stream())));
+    if (lz4 != 0) packed = {out.first(lz4), SectionCodec::kLz4};
     const std::size_t zstd = options_.small && options_.zstd_level > 0
-                                 ? compress_zstd(content, &scratch_, options_.zstd_level)
+                                 ? compress_zstd(content, &room.zstd, options_.zstd_level)
                                  : 0;
-    if (zstd != 0 && zstd < entry.stored_bytes && content.size() / kExpansionMax <= zstd) {
-        entry = {id, content.size(), zstd, SectionCodec::kZstd};
-        *stored = std::span(scratch_).first(zstd);
+    if (zstd != 0 && zstd < packed.bytes.size() && content.size() / kExpansionMax <= zstd) {
+        packed = {std::span(room.zstd).first(zstd), SectionCodec::kZstd};
     }
-    return entry;
+    return packed;
+}
+
+void SectionWriter::put(SectionId id, std::size_t content_bytes, const Packed& packed) {
+    content_bytes_ += content_bytes;
+    needs_version_2_ = needs_version_2_ || packed.codec == SectionCodec::kZstd;
+    put_bytes(memory_.bodies, packed.bytes);
+    entries_.push_back({id, content_bytes, packed.bytes.size(), packed.codec});
 }
 
 void SectionWriter::add(SectionId id, const Buffer& content) {
-    if (content.empty()) return;
-    content_bytes_ += content.size();
-    std::span<const std::byte> stored;
-    const Entry entry = pack(id, content, &stored);
-    needs_version_2_ = needs_version_2_ || entry.codec == SectionCodec::kZstd;
-    put_bytes(memory_.bodies, stored);
-    entries_.push_back(entry);
+    if (!content.empty()) put(id, content.size(), pack(content, memory_.rooms[0]));
 }
 
 void SectionWriter::add_smaller(SectionId id, const Buffer& content, const Buffer& dictionary) {
-    std::span<const std::byte> stored;
-    const std::size_t as_it_is = pack(id, content, &stored).stored_bytes;
-    const bool pays = pack(id, dictionary, &stored).stored_bytes < as_it_is;
-    needs_version_2_ = needs_version_2_ || pays;
-    add(id, pays ? dictionary : content);
+    const Packed as_it_is = pack(content, memory_.rooms[0]);
+    const Packed as_dictionary = pack(dictionary, memory_.rooms[1]);
+    if (as_dictionary.bytes.size() < as_it_is.bytes.size()) {
+        needs_version_2_ = true;
+        put(id, dictionary.size(), as_dictionary);
+    } else {
+        put(id, content.size(), as_it_is);
+    }
 }
 
 Buffer SectionWriter::table(bool with_codecs) const {

@@ -3,6 +3,7 @@
 // Threads: plain objects.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,14 +34,21 @@ enum class SectionId : std::uint32_t {
 /// How a section is stored: as version 2 of the table says it.
 enum class SectionCodec : std::uint8_t { kRaw = 0, kLz4 = 1, kZstd = 2 };
 
+/// Where a section is compressed to.
+struct PackedRoom {
+    Scratch<std::byte> lz4;
+    Buffer zstd;
+};
+
 /// What compressing takes, made once instead of for each section.
 class CompressionMemory {
 public:
     CompressionMemory();
     /// LZ4's table of what it has seen; null if there was no memory for it.
     [[nodiscard]] void* stream() noexcept { return stream_.get(); }
-    Scratch<std::byte> compressed;
-    Buffer bodies;  ///< of the sections that are done
+    void keep_at_most(std::size_t bytes) noexcept;
+    std::array<PackedRoom, 2> rooms;  ///< for both forms of a section that has two
+    Buffer bodies;                    ///< of the sections that are done
 
 private:
     struct Free {
@@ -63,24 +71,24 @@ public:
     [[nodiscard]] Buffer finish() const;
 
 private:
-    static constexpr std::size_t kEntriesUsual = 16;
-
     struct Entry {
         SectionId id;
         std::size_t content_bytes;
         std::size_t stored_bytes;
         SectionCodec codec;
     };
-    [[nodiscard]] Entry pack(SectionId id, const Buffer& content,
-                             std::span<const std::byte>* stored);
+    struct Packed {
+        std::span<const std::byte> bytes;
+        SectionCodec codec;
+    };
+    [[nodiscard]] Packed pack(const Buffer& content, PackedRoom& room);
+    void put(SectionId id, std::size_t content_bytes, const Packed& packed);
     [[nodiscard]] Buffer table(bool with_codecs) const;
 
     EncodeOptions options_;
-    std::size_t compress_bytes_min_;
     std::size_t row_count_;
     CompressionMemory& memory_;
     std::vector<Entry> entries_;
-    Buffer scratch_;
     std::size_t content_bytes_{0};
     bool needs_version_2_{false};
 };
