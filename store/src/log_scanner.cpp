@@ -102,8 +102,9 @@ Result<std::uint64_t> LogScanner::find_magic(std::uint64_t offset, std::uint64_t
 }
 
 Result<bool> LogScanner::next(FramePlace* place) {
-    const bool ask = position_ >= length_;
-    if (ask) {
+    // What lies below a limit is committed, so it is asked for only until it is seen to be there.
+    // Without one the file may have been cut meanwhile, and be growing again.
+    if (length_ < end_limit_) {
         auto length = file_.bytes();
         if (!length) return std::move(length).error();
         length_ = *length;
@@ -128,9 +129,7 @@ Result<bool> LogScanner::next(FramePlace* place) {
         offset = *magic;
     }
     tail_bytes_ = end > position_ ? end - position_ : 0;
-    length_ = 0;
-    // The file was asked for its length some frames ago, maybe in the middle of a frame's write.
-    return ask ? Result<bool>(false) : next(place);
+    return false;
 }
 
 }  // namespace spanring::store

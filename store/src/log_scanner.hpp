@@ -84,7 +84,7 @@ private:
 
     LogFile file_;
     std::uint64_t position_;
-    std::uint64_t length_{0};  // of the file, when it was last asked; 0: ask
+    std::uint64_t length_{0};  // of the file, when it was last asked
     Verify verify_;
     std::uint64_t end_limit_{UINT64_MAX};
     std::uint64_t tail_bytes_{0};
