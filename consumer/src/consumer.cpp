@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "spanring/base/cpu_time.hpp"
 #include "spanring/shm/doorbell.hpp"
 
 namespace spanring::consumer {
@@ -91,13 +92,15 @@ Result<void> Consumer::open() {
 Result<void> Consumer::run() {
     while (!watcher_->stop_requested()) {
         const auto began = steady_clock::now();
+        const auto worked_before = thread_cpu_ns();
         turn();
+        const auto worked = std::chrono::nanoseconds(thread_cpu_ns() - worked_before);
         const auto took = steady_clock::now() - began;
         if (took >= kSlowTurn) {
             const auto ms = std::chrono::duration_cast<milliseconds>(took).count();
             log_.warn_sometimes("slow turn", "a turn took " + std::to_string(ms) + " ms");
         }
-        pause(began, took);
+        pause(began, worked);
     }
     shut_down();
     if (!carried_.empty()) {
@@ -132,8 +135,12 @@ void Consumer::turn() {
     if (anything_) active_at_ = now;
 }
 
-void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds turn_took) {
-    const auto deadline = turn_began + config_.max_delay;
+void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds worked) {
+    auto deadline = turn_began + config_.max_delay;
+    // Many segments make turns that are longer than the delay, one after the other: a whole core,
+    // whatever little stands in them. Who has read all there was rests for half of its work, not
+    // of what it waited for a disk meanwhile.
+    if (is_complete_) deadline = std::max(deadline, steady_clock::now() + worked / 2);
     // A commit is told to the producers when it is done, not a turn later.
     while (pipeline_->in_flight() != 0) {
         const auto left = deadline - steady_clock::now();
@@ -144,10 +151,7 @@ void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds turn_took) 
         sleep_until_rung();
         return;
     }
-    // Many segments make turns that are longer than the delay, one after the other: a whole core,
-    // whatever little stands in them. Who has read all there was rests for half of that time.
-    const auto now = steady_clock::now();
-    const auto left = (is_complete_ ? std::max(deadline, now + turn_took / 2) : deadline) - now;
+    const auto left = deadline - steady_clock::now();
     if (left <= std::chrono::nanoseconds(0)) return;
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
     const timespec rest{0, static_cast<long>(std::min<std::int64_t>(ns, 999'999'999))};

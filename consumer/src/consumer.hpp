@@ -47,7 +47,7 @@ private:
     // consumer.cpp
     Result<void> open();
     void turn();
-    void pause(SteadyTime turn_began, std::chrono::nanoseconds turn_took);
+    void pause(SteadyTime turn_began, std::chrono::nanoseconds worked);
     void sleep_until_rung();
     [[nodiscard]] bool can_sleep() const;
     void shut_down();
