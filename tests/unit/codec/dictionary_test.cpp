@@ -183,6 +183,16 @@ TEST(DictionaryColumn, makes_a_compacted_batch_smaller_and_means_the_same) {
     EXPECT_EQ(*encode(*read), *plain);
 }
 
+/// All but the columns of details.
+void copy_rows(const SectionReader& from, SectionWriter* to) {
+    for (std::uint32_t id = 1; id < static_cast<std::uint32_t>(SectionId::kColumnFirst); ++id) {
+        Buffer buffer;
+        const auto content = from.read(static_cast<SectionId>(id), &buffer);
+        ASSERT_TRUE(content.ok());
+        to->add(static_cast<SectionId>(id), Buffer(content->begin(), content->end()));
+    }
+}
+
 // One entry of nearly 1 MiB, and a row that names it 600 times: 1 MiB of bytes, 600 of details.
 TEST(DictionaryColumn, that_would_expand_beyond_the_limit_is_refused_before_it_does) {
     constexpr int kRecords = 600;
@@ -200,13 +210,63 @@ TEST(DictionaryColumn, that_would_expand_beyond_the_limit_is_refused_before_it_d
     ASSERT_TRUE(sections.ok());
     CompressionMemory memory;
     SectionWriter out({}, 1, memory);
-    for (std::uint32_t id = 1; id < 16; ++id) {
-        Buffer buffer;
-        const auto content = sections->read(static_cast<SectionId>(id), &buffer);
-        ASSERT_TRUE(content.ok());
-        out.add(static_cast<SectionId>(id), Buffer(content->begin(), content->end()));
-    }
+    copy_rows(*sections, &out);
     out.add(SectionId::kColumnFirst, column);
+    const auto read = decode(out.finish());
+    ASSERT_FALSE(read.ok());
+    EXPECT_EQ(read.error().message, "batch: too many details");
+}
+
+/// Spans with an empty string in each of some columns.
+Batch with_columns(std::size_t rows, std::size_t columns) {
+    Batch batch;
+    const Instance own = test::instance(1);
+    const InstanceIndex index = batch.intern_instance(own);
+    for (std::size_t i = 0; i < rows; ++i) {
+        const SpanKey span = SpanKey::of(1, i + 1);
+        Row row = test::native_row(index, own, span, span, SpanKey{}, test::kNoonNs);
+        row.details_offset = batch.details.size();
+        for (std::size_t c = 0; c < columns; ++c) {
+            DetailWriter(batch.details)
+                .attribute(batch.intern("key " + std::to_string(c)), Value(std::string()),
+                           SPANRING_TARGET_SPAN);
+        }
+        row.details_bytes = static_cast<std::uint32_t>(batch.details.size() - row.details_offset);
+        batch.rows.push_back(row);
+    }
+    return batch;
+}
+
+/// An empty entry, which all values name, and others of `bytes` each that nobody names.
+Buffer unnamed_entries(std::size_t entries, std::uint64_t bytes) {
+    std::vector<std::uint64_t> lengths(entries, bytes);
+    std::vector<std::uint64_t> shared(entries, bytes);
+    lengths[0] = shared[0] = shared[1] = 0;
+    Buffer column{kDictionaryTag};
+    put_varint(column, entries);
+    put_integers(column, lengths);
+    put_integers(column, shared);
+    put_integers(column, std::vector<std::uint64_t>(entries, 0));
+    put_integers(column, std::vector<std::uint64_t>(bytes, 'a'));
+    return column;
+}
+
+// 80 columns of nearly 4 MiB each, which are held although no value names them.
+TEST(DictionaryColumn, whose_entries_exceed_the_limit_is_refused_though_nobody_names_them) {
+    constexpr std::size_t kRows = 64;
+    constexpr std::uint32_t kColumns = 80;
+    const Buffer column = unnamed_entries(kRows, 64u << 10);
+    const auto good = encode(with_columns(kRows, kColumns));
+    ASSERT_TRUE(good.ok());
+    const auto sections = SectionReader::open(*good);
+    ASSERT_TRUE(sections.ok());
+    CompressionMemory memory;
+    SectionWriter out({}, kRows, memory);
+    copy_rows(*sections, &out);
+    for (std::uint32_t c = 0; c < kColumns; ++c) {
+        out.add(static_cast<SectionId>(static_cast<std::uint32_t>(SectionId::kColumnFirst) + c),
+                column);
+    }
     const auto read = decode(out.finish());
     ASSERT_FALSE(read.ok());
     EXPECT_EQ(read.error().message, "batch: too many details");
