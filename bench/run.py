@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs all benchmarks of one build and writes bench/results/latest.json and latest.md.
+"""Runs all benchmarks of one build and writes bench/results/latest.json and latest.md; until it is
+done, unfinished.json and unfinished.md.
 
 usage: run.py [--summary] [--compiler CXX] [--results FOLDER] BIN_DIR
 
@@ -97,13 +98,12 @@ def measure(suite, short, keep):
         keep([name for name, _ in all_steps[done:]])
 
 
-def write(folder, results):
+def write(folder, results, name):
     """Writes the report: each file whole, or not at all."""
     os.makedirs(folder, exist_ok=True)
-    texts = {"latest.json": json.dumps(results, indent=2) + "\n",
-             "latest.md": report.markdown(results)}
-    for name, text in texts.items():
-        path = os.path.join(folder, name)
+    texts = {"json": json.dumps(results, indent=2) + "\n", "md": report.markdown(results)}
+    for ending, text in texts.items():
+        path = os.path.join(folder, f"{name}.{ending}")
         with open(path + ".tmp", "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(path + ".tmp", path)
@@ -129,13 +129,16 @@ def main(arguments):
     results = {}
 
     def keep(left):
-        # An interrupted run is not for nothing.
+        # An interrupted run is not for nothing, and no reason to lose the last whole one.
         notes = suite.notes + ([f"UNFINISHED: not measured: {', '.join(left)}"] if left else [])
         results.update(machine=measured_on, notes=notes, figures=suite.figures,
                        summary=goals.summary(suite.figures))
-        write(options.results, results)
+        write(options.results, results, "unfinished")
 
     measure(suite, False, keep)
+    for ending in ("json", "md"):
+        os.replace(os.path.join(options.results, f"unfinished.{ending}"),
+                   os.path.join(options.results, f"latest.{ending}"))
     print(report.markdown(results))
     return 0
 
@@ -145,6 +148,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        print("bench: interrupted; a full run's report holds what was measured until then",
+        print("bench: interrupted; what a full run has measured is in unfinished.json and .md",
               file=sys.stderr)
         sys.exit(130)

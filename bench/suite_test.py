@@ -55,6 +55,19 @@ class Summary(unittest.TestCase):
         self.assertIsNone(goals.summary(delays)["delay_p50_ms"])
 
 
+class WholeRun(unittest.TestCase):
+    """A run that comes to its end."""
+
+    def test_its_report_is_the_latest_and_nothing_else_is_left(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with mock.patch.object(steps, "ALL", (("one", lambda _: None),)), \
+                    mock.patch.object(run, "busy_share", return_value=0), \
+                    mock.patch.object(os, "access", return_value=True), \
+                    mock.patch("builtins.print"):
+                self.assertEqual(run.main(["--results", folder, folder]), 0)
+            self.assertEqual(sorted(os.listdir(folder)), ["latest.json", "latest.md"])
+
+
 class Interrupted(unittest.TestCase):
     """A run that does not come to its end."""
 
@@ -71,7 +84,8 @@ class Interrupted(unittest.TestCase):
                     mock.patch.object(os, "access", return_value=True), \
                     self.assertRaises(KeyboardInterrupt):
                 run.main(["--results", folder, folder])
-            with open(os.path.join(folder, "latest.json"), encoding="utf-8") as file:
+            self.assertFalse(os.path.exists(os.path.join(folder, "latest.json")))
+            with open(os.path.join(folder, "unfinished.json"), encoding="utf-8") as file:
                 kept = json.load(file)
             self.assertEqual(kept["figures"], {"tracer/span": 30.0})
             self.assertIn("UNFINISHED: not measured: second", kept["notes"])
