@@ -29,7 +29,7 @@ struct Configuration {
     Policy policy{Policy::kDrop};
     bool policy_set{false};               ///< true: `policy` wins over SPANRING_POLICY
     std::uint64_t block_timeout_ns{0};    ///< per wait; else SPANRING_BLOCK_MS, else 100 ms
-    std::uint64_t ring_bytes_max{0};      ///< else SPANRING_RING_BYTES, else 16 MiB
+    std::uint64_t ring_bytes_max{0};      ///< else SPANRING_RING_BYTES, else 13 MiB
     std::uint64_t ring_bytes_initial{0};  ///< else 1 MiB, at most ring_bytes_max
     std::uint32_t page_bytes{0};          ///< else 8 KiB; a power of two from 1 to 64 KiB
     bool record_unsampled{false};         ///< record below remote parents that are not sampled

@@ -18,7 +18,7 @@ namespace spanring::tools::bench {
 namespace {
 
 constexpr const char* kRingsParent = "/dev/shm";
-// It commits what is in the rings first, 16 MiB for each producer.
+// It commits what is in the rings first, 13 MiB for each producer.
 constexpr std::chrono::seconds kStopTimeout{30};
 
 }  // namespace
