@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 
 namespace spanring::os {
 namespace {
@@ -26,13 +27,16 @@ struct Fault {
     std::atomic<std::uint64_t> seen{0};
     std::atomic<std::uint64_t> failed{0};
     std::atomic<int> errno_value{0};
+    std::atomic<const char*> name_part{nullptr};  ///< only calls of such a path, if not null
 };
 Fault g_fault;
 
 // Sequentially consistent throughout: only tests come here, and clarity is worth more than time.
-bool fail_armed(Call kind, std::uint32_t mode) noexcept {
+bool fail_armed(Call kind, std::uint32_t mode, const char* path) noexcept {
     const Call wanted = g_fault.kind.load();
     if (wanted != Call::kAny && wanted != kind) return false;
+    const char* part = g_fault.name_part.load();
+    if (part != nullptr && (path == nullptr || std::strstr(path, part) == nullptr)) return false;
     const std::uint64_t number = g_fault.seen.fetch_add(1) + 1;
     const std::uint64_t nth = g_fault.nth.load();
     if (mode == kOnce ? number != nth : number < nth) return false;
@@ -41,19 +45,21 @@ bool fail_armed(Call kind, std::uint32_t mode) noexcept {
     return true;
 }
 
-inline bool fails(Call kind) noexcept {
+inline bool fails(Call kind, const char* path = nullptr) noexcept {
     // relaxed: no data hangs on it; a test arms the seam before it starts what it watches.
     const std::uint32_t mode = g_fault.armed.load(std::memory_order_relaxed);
-    return mode != kDisarmed && fail_armed(kind, mode);
+    return mode != kDisarmed && fail_armed(kind, mode, path);
 }
 
-void arm(Call kind, std::uint64_t nth, int errno_value, std::uint32_t mode) noexcept {
+void arm(Call kind, std::uint64_t nth, int errno_value, std::uint32_t mode,
+         const char* name_part = nullptr) noexcept {
     g_fault.armed.store(kDisarmed);
     g_fault.kind.store(kind);
     g_fault.nth.store(nth);
     g_fault.seen.store(0);
     g_fault.failed.store(0);
     g_fault.errno_value.store(errno_value);
+    g_fault.name_part.store(name_part);
     g_fault.armed.store(mode);
 }
 
@@ -72,6 +78,10 @@ void inject_fault(Call kind, std::uint64_t nth, int errno_value) noexcept {
     arm(kind, nth, errno_value, kOnce);
 }
 
+void inject_open_fault(const char* name_part, std::uint64_t nth, int errno_value) noexcept {
+    arm(Call::kOpen, nth, errno_value, kOnce, name_part);
+}
+
 void inject_lasting_fault(Call kind, std::uint64_t nth, int errno_value) noexcept {
     arm(kind, nth, errno_value, kLasting);
 }
@@ -82,7 +92,7 @@ std::uint64_t clear_fault() noexcept {
 }
 
 int open_at(int dir_fd, const char* path, int flags, mode_t mode) noexcept {
-    if (fails(Call::kOpen)) return -1;
+    if (fails(Call::kOpen, path)) return -1;
     return retry([&] { return ::openat(dir_fd, path, flags | O_CLOEXEC, mode); });
 }
 

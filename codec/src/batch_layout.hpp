@@ -8,11 +8,13 @@
 namespace spanring::codec {
 
 inline constexpr std::uint32_t kBatchMagic = 0x42525053u;  // "SPRB"
-/// Version 2: as 1, but the table says of each section how it is compressed. Written only when one
-/// is with zstd or a column is a dictionary, so that whoever reads neither refuses the batch by its
-/// version.
+/// A batch has the lowest version that says it, so that a reader that does not know what stands in
+/// it refuses it by its version. 2: the table says of each section how it is compressed, for one is
+/// with zstd. 3: as 2, and a column is a dictionary.
 inline constexpr std::uint16_t kBatchVersion = 1;
-inline constexpr std::uint16_t kBatchVersion2 = 2;
+inline constexpr std::uint16_t kBatchVersionZstd = 2;
+inline constexpr std::uint16_t kBatchVersionDictionary = 3;
+inline constexpr std::uint16_t kBatchVersionLast = kBatchVersionDictionary;
 
 struct BatchHeader {
     std::uint32_t magic;

@@ -82,13 +82,14 @@ void ColumnWriter::put(Buffer& out) const {
     put_bytes(out, bytes_);
 }
 
-bool ColumnReader::read(std::span<const std::byte> content, Buffer&& owned) {
+bool ColumnReader::read(std::span<const std::byte> content, Buffer&& owned,
+                        bool may_be_dictionary) {
     owned_ = std::move(owned);
     const std::uint32_t kind = kind_of(kind_with_target(head_));
     const bool is_counts = kind == SPANRING_REC_DROPPED;
     ByteReader in(content);
     const bool is_payload = spanring_record_has_payload(kind) != 0;
-    if (is_payload && !content.empty() && content.front() == kDictionaryTag) {
+    if (may_be_dictionary && is_payload && !content.empty() && content.front() == kDictionaryTag) {
         return dictionary_.emplace().read(in, expected_) && in.finished();
     }
     if (!get_integers(in, expected_ * (is_counts ? kCountsOfDropped : 1), &words_)) return false;

@@ -84,7 +84,8 @@ public:
     /// Announces one more value; the number of values is the sum of these calls.
     void expect(std::uint64_t values) noexcept { expected_ += values; }
     /// Reads the column. Returns false if `content` is not exactly the expected values.
-    [[nodiscard]] bool read(std::span<const std::byte> content, Buffer&& owned);
+    [[nodiscard]] bool read(std::span<const std::byte> content, Buffer&& owned,
+                            bool may_be_dictionary);
     /// Appends the next record to `details`. Call at most as often as expected.
     void next(std::int64_t span_start_ns, std::vector<std::byte>* details);
     /// What a dictionary expands to: its entries, which are held, and what next() will make.

@@ -206,7 +206,7 @@ private:
             const auto id = static_cast<std::uint32_t>(SectionId::kColumnFirst) + c;
             auto content = sections_.read(static_cast<SectionId>(id), &buffer);
             if (!content) return std::move(content).error();
-            if (!columns[c].read(*content, std::move(buffer))) {
+            if (!columns[c].read(*content, std::move(buffer), sections_.may_have_dictionaries())) {
                 return corrupt_batch("column of values " + std::to_string(c));
             }
             // One row may hold them all.

@@ -108,7 +108,7 @@ SectionWriter::Packed SectionWriter::pack(const Buffer& content, PackedRoom& roo
 
 void SectionWriter::put(SectionId id, std::size_t content_bytes, const Packed& packed) {
     content_bytes_ += content_bytes;
-    needs_version_2_ = needs_version_2_ || packed.codec == SectionCodec::kZstd;
+    if (packed.codec == SectionCodec::kZstd) version_ = std::max(version_, kBatchVersionZstd);
     put_bytes(memory_.bodies, packed.bytes);
     entries_.push_back({id, content_bytes, packed.bytes.size(), packed.codec});
 }
@@ -121,7 +121,7 @@ void SectionWriter::add_smaller(SectionId id, const Buffer& content, const Buffe
     const Packed as_it_is = pack(content, memory_.rooms[0]);
     const Packed as_dictionary = pack(dictionary, memory_.rooms[1]);
     if (as_dictionary.bytes.size() < as_it_is.bytes.size()) {
-        needs_version_2_ = true;
+        version_ = kBatchVersionDictionary;
         put(id, dictionary.size(), as_dictionary);
     } else {
         put(id, content.size(), as_it_is);
@@ -143,10 +143,10 @@ Buffer SectionWriter::table(bool with_codecs) const {
 }
 
 Buffer SectionWriter::finish() const {
-    const Buffer table_bytes = table(needs_version_2_);
+    const Buffer table_bytes = table(version_ != kBatchVersion);
     BatchHeader header{};
     header.magic = kBatchMagic;
-    header.version = needs_version_2_ ? kBatchVersion2 : kBatchVersion;
+    header.version = version_;
     header.section_count = static_cast<std::uint32_t>(entries_.size());
     header.row_count = static_cast<std::uint32_t>(row_count_);
     header.table_bytes = static_cast<std::uint32_t>(table_bytes.size());
@@ -167,10 +167,11 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
     const auto header = in.fixed<BatchHeader>();
     if (!in.ok()) return corrupt_batch("shorter than its header");
     if (header.magic != kBatchMagic) return corrupt_batch("no batch starts here");
-    if (header.version != kBatchVersion && header.version != kBatchVersion2) {
-        return Error{ErrorCode::kVersion,
-                     "batch: version " + std::to_string(header.version) + ", this build reads " +
-                         std::to_string(kBatchVersion) + " and " + std::to_string(kBatchVersion2)};
+    if (header.version < kBatchVersion || header.version > kBatchVersionLast) {
+        return Error{ErrorCode::kVersion, "batch: version " + std::to_string(header.version) +
+                                              ", this build reads " +
+                                              std::to_string(kBatchVersion) + " to " +
+                                              std::to_string(kBatchVersionLast)};
     }
     if (header.reserved_0 != 0) return corrupt_batch("a reserved field is not zero");
     if (header.batch_bytes != bytes.size()) {
@@ -184,9 +185,9 @@ Result<SectionReader> SectionReader::open(std::span<const std::byte> bytes) {
 
     SectionReader reader;
     reader.row_count_ = header.row_count;
+    reader.version_ = header.version;
     ByteReader table(in.bytes(header.table_bytes));
-    auto read =
-        reader.read_table(table, in, header.section_count, header.version == kBatchVersion2);
+    auto read = reader.read_table(table, in, header.section_count, header.version != kBatchVersion);
     if (!read) return std::move(read).error();
     if (!table.finished() || !in.finished()) return corrupt_batch("bytes that no section owns");
     return reader;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "batch_layout.hpp"
 #include "bytes.hpp"
 #include "scratch.hpp"
 #include "spanring/base/result.hpp"
@@ -31,7 +32,7 @@ enum class SectionId : std::uint32_t {
     kColumnFirst = 16,  // one for each column of values, in the order of the shapes' heads
 };
 
-/// How a section is stored: as version 2 of the table says it.
+/// How a section is stored: as the table of versions from 2 on says it.
 enum class SectionCodec : std::uint8_t { kRaw = 0, kLz4 = 1, kZstd = 2 };
 
 /// Where a section is compressed to.
@@ -90,7 +91,7 @@ private:
     CompressionMemory& memory_;
     std::vector<Entry> entries_;
     std::size_t content_bytes_{0};
-    bool needs_version_2_{false};
+    std::uint16_t version_{kBatchVersion};  // the lowest that says what was added
 };
 
 class SectionReader {
@@ -99,6 +100,9 @@ public:
     [[nodiscard]] static Result<SectionReader> open(std::span<const std::byte> bytes);
 
     [[nodiscard]] std::size_t row_count() const noexcept { return row_count_; }
+    [[nodiscard]] bool may_have_dictionaries() const noexcept {
+        return version_ >= kBatchVersionDictionary;
+    }
     /// Returns the content of section `id` decompressed into *buffer; empty if there is none.
     [[nodiscard]] Result<std::span<const std::byte>> read(SectionId id, Buffer* buffer) const;
 
@@ -114,6 +118,7 @@ private:
                                           bool with_codecs);
 
     std::size_t row_count_{0};
+    std::uint16_t version_{kBatchVersion};
     std::vector<Entry> entries_;  // by id, ascending
 };
 

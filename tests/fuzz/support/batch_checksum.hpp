@@ -11,8 +11,8 @@
 
 namespace spanring::fuzz {
 
-/// Returns the bytes with magic, version, length and checksum made right, if they have room for a
-/// header.
+/// Returns the bytes with magic, length and checksum made right and one of the versions that there
+/// are, if they have room for a header.
 inline std::vector<std::byte> with_right_header(const std::vector<std::uint8_t>& data) {
     std::vector<std::byte> bytes(data.size());
     if (!data.empty()) std::memcpy(bytes.data(), data.data(), data.size());
@@ -20,7 +20,8 @@ inline std::vector<std::byte> with_right_header(const std::vector<std::uint8_t>&
     if (bytes.size() < sizeof(header)) return bytes;
     std::memcpy(&header, bytes.data(), sizeof(header));
     header.magic = codec::kBatchMagic;
-    header.version = codec::kBatchVersion;
+    header.version = static_cast<std::uint16_t>(codec::kBatchVersion +
+                                                header.version % codec::kBatchVersionLast);
     header.reserved_0 = 0;
     header.batch_bytes = static_cast<std::uint32_t>(bytes.size());
     std::memcpy(bytes.data(), &header, sizeof(header));

@@ -47,6 +47,19 @@ TEST_F(OsTest, a_lasting_fault_fails_every_call_until_it_is_cleared) {
     EXPECT_EQ(os::write(file_.get(), "abc", 3), 3);
 }
 
+TEST_F(OsTest, a_fault_of_a_name_fails_the_nth_open_of_it) {
+    os::inject_open_fault("spanring-os-", 2, EMFILE);
+    const auto opens = [](const char* path) {
+        return UniqueFd(os::open_at(AT_FDCWD, path, O_RDONLY)).valid();
+    };
+    EXPECT_TRUE(opens("/"));
+    EXPECT_TRUE(opens(path_));
+    EXPECT_TRUE(opens("/")) << "another name";
+    EXPECT_FALSE(opens(path_));
+    EXPECT_TRUE(opens(path_)) << "once";
+    EXPECT_EQ(os::clear_fault(), 1U);
+}
+
 TEST_F(OsTest, a_fault_of_any_kind_counts_all_calls) {
     os::inject_fault(os::Call::kAny, 3, EPERM);
     EXPECT_EQ(os::truncate(file_.get(), 1), 0);

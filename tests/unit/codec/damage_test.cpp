@@ -118,7 +118,7 @@ TEST(DamagedBatch, another_version_is_named) {
     const auto read = decode_exactly(bytes);
     ASSERT_FALSE(read.ok());
     EXPECT_EQ(read.error().code, ErrorCode::kVersion);
-    EXPECT_EQ(read.error().message, "batch: version 9, this build reads 1 and 2");
+    EXPECT_EQ(read.error().message, "batch: version 9, this build reads 1 to 3");
 }
 
 TEST(DamagedBatch, bytes_after_the_end_are_refused) {

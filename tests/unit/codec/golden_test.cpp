@@ -1,11 +1,15 @@
 // Batches of every format version that was ever written are read, and mean what they meant.
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "batch_layout.hpp"
 #include "golden_samples.hpp"
+#include "spanring/base/crc32c.hpp"
 #include "spanring/codec/jsonl.hpp"
 
 namespace spanring::codec {
@@ -52,6 +56,22 @@ TEST(GoldenBatches, that_are_damaged_are_refused) {
         ASSERT_FALSE(batch.ok()) << path;
         EXPECT_EQ(batch.error().code, ErrorCode::kCorrupt) << path;
     }
+}
+
+// A reader of version 2 would refuse it as this build does: corrupt, not understood by half.
+TEST(GoldenBatches, a_dictionary_in_a_batch_of_version_2_is_refused) {
+    std::string file = read_file(fs::path(SPANRING_GOLDEN_DIR) / "v3-dictionary.batch");
+    BatchHeader header;
+    ASSERT_GT(file.size(), sizeof(header));
+    std::memcpy(&header, file.data(), sizeof(header));
+    ASSERT_EQ(header.version, kBatchVersionDictionary);
+    header.version = kBatchVersionZstd;
+    std::memcpy(file.data(), &header, sizeof(header));
+    const std::uint32_t crc = crc32c(bytes_of(file).subspan(kChecksummedFrom));
+    std::memcpy(file.data() + offsetof(BatchHeader, crc32c), &crc, sizeof(crc));
+    const auto batch = decode(bytes_of(file));
+    ASSERT_FALSE(batch.ok());
+    EXPECT_EQ(batch.error().message, "batch: column of values 0");
 }
 
 // The format did not change unnoticed. LZ4's output may differ between its versions, so the

@@ -43,6 +43,9 @@ inline constexpr int kCallKinds = static_cast<int>(Call::kMembarrier) + 1;
 /// once, in this process. Replaces a fault armed before. For tests; not to be called by two
 /// threads.
 void inject_fault(Call kind, std::uint64_t nth, int errno_value) noexcept;
+/// As inject_fault, but of the open_at() calls only those whose path contains `name_part`, which
+/// must stay where it is until the seam is armed anew.
+void inject_open_fault(const char* name_part, std::uint64_t nth, int errno_value) noexcept;
 /// As inject_fault, but every call from the nth on fails: a disk that stays full.
 void inject_lasting_fault(Call kind, std::uint64_t nth, int errno_value) noexcept;
 /// Disarms the seam. Returns how often a call was failed since it was armed: 0 ends the loop
