@@ -124,6 +124,7 @@ void Consumer::turn() {
     clocks_.anchor_if_due();
     const auto now = steady_clock::now();
     const bool due = now - checked_alive_at_ >= kIdleWake;
+    if (due) directory_->remove_leftovers();
     if (watcher_->take_directory_changed() || (scan_again_ && due)) scan();
     if (watcher_->take_process_died() || due) {
         checked_alive_at_ = now;

@@ -64,6 +64,7 @@ shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason
         // The chain stands where the records will.
         std::memcpy(&writer.reserve_first, ahead.bytes() + SPANRING_PAGE_DATA, 4);
         std::memcpy(&writer.reserve_generation, ahead.bytes() + SPANRING_PAGE_DATA + 4, 4);
+        --writer.reserve_count;
         return ahead;
     }
     shm::SegmentWriter& segment = segment_of(writer);
@@ -173,7 +174,8 @@ namespace {
 // The chain is written into the pages themselves, where the first record will stand: to a reader
 // they are empty until the header says their generation.
 bool claim_chain(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept {
-    for (std::size_t i = 0; i < pages; ++i) {
+    // Of the last value's pages some may be left: it never takes more than were claimed for it.
+    while (writer.reserve_count < pages) {
         const std::uint32_t first = writer.reserve_first;
         const std::uint32_t generation = writer.reserve_generation;
         writer.reserve_first = 0;
@@ -186,6 +188,7 @@ bool claim_chain(Process& process, Writer& writer, std::size_t pages, LossReason
         std::memcpy(page.bytes() + SPANRING_PAGE_DATA + 4, &generation, 4);
         writer.reserve_first = page.page + 1;
         writer.reserve_generation = page.generation;
+        ++writer.reserve_count;
     }
     return true;
 }
@@ -211,7 +214,9 @@ void drop_claims(Process& process, Writer& writer) noexcept {
         if (writer.generation != 0) publish_page(writer);
         const shm::PageClaim page = claim(process, writer, false, reason);
         if (!page.valid()) {
-            writer.reserve_first = 0;  // went with the segment that they were claimed in
+            // They went with the segment that they were claimed in.
+            writer.reserve_first = 0;
+            writer.reserve_count = 0;
             return;
         }
         seal_page(process, writer);
@@ -280,6 +285,7 @@ void leave_segment(Process& process, Writer& writer) noexcept {
     writer.end = nullptr;
     writer.generation = 0;
     writer.reserve_first = 0;
+    writer.reserve_count = 0;
     writer.resync = 0;
     writer.full_at = 0;
     writer.import_open = 0;

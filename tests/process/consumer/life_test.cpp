@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -269,6 +270,23 @@ TEST(Life, a_segment_of_garbage_is_put_aside_and_disturbs_nobody) {
     EXPECT_EQ(World::wait_for(pid), 0);
     EXPECT_EQ(world.spans().size(), 1u);
     EXPECT_EQ(world.files(".quarantined").size(), 2u);
+    EXPECT_EQ(world.down(), 0);
+}
+
+// Its maker was killed before it had a name.
+TEST(Life, a_half_made_segment_is_removed_when_it_is_old) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    for (const char* name : {"/.new-1-aa.seg", "/.new-2-bb.seg"}) {
+        std::ofstream(world.directory + name) << "half made";
+    }
+    const auto an_hour_ago = std::filesystem::file_time_type::clock::now() - 1h;
+    std::filesystem::last_write_time(world.directory + "/.new-1-aa.seg", an_hour_ago);
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (world.files(".seg").size() != 1 && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_THAT(world.files(".seg"), ::testing::ElementsAre(".new-2-bb.seg"));
     EXPECT_EQ(world.down(), 0);
 }
 

@@ -248,6 +248,28 @@ TEST(FullRing, with_the_block_policy_keeps_large_values_whole) {
         configuration);
 }
 
+// Each value claims pages for the worst case. What it leaves is the next one's, or the ring would
+// fill with pages that nobody writes.
+TEST(FullRing, does_not_keep_the_pages_that_large_values_leave) {
+    Configuration configuration = small_ring();
+    configuration.page_bytes = 1024;
+    traced(
+        [](TestDirectory&, MiniConsumer& consumer) {
+            constexpr std::size_t kValues = 500;
+            const std::string text(1000, 'x');
+            Seen seen;
+            for (std::size_t i = 0; i < kValues; ++i) {
+                Span outer("outer"_key);
+                Span("large"_key).set("text"_key, text);
+                outer.end();
+                look(seen, consumer.drain());
+            }
+            EXPECT_EQ(losses().total(), 0u);
+            EXPECT_EQ(seen.attributes, kValues);
+        },
+        configuration);
+}
+
 TEST(FullRing, gives_a_blocked_tracepoint_up_after_its_time) {
     Configuration configuration = small_ring();
     configuration.policy = Policy::kBlock;

@@ -111,8 +111,9 @@ struct alignas(64) Writer {
     std::uint32_t import_open;    ///< an import was cut: IMPORT_ABORT comes first
     std::uint32_t reserve_first;  ///< page claimed ahead + 1, chained in the pages; 0: none
     std::uint32_t reserve_generation;
+    std::uint32_t reserve_count;  ///< pages in that chain
     std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
-    std::uint32_t reserved_0[25];
+    std::uint32_t reserved_0[24];
 
     std::uint64_t full_at;  ///< pages released when the ring was found full, + 1; 0: it was not
     const std::uint64_t* released;  ///< pages released by now, in the segment
