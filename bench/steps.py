@@ -101,7 +101,7 @@ def _throughput(suite, load):
     if suite.short:
         times = ("--seconds", "5", "--search-seconds", "1", "--quick")
     out = suite.run("spanring", "bench", "throughput", "--json", *_LOADS[load], *times, ok=(0, 1),
-                    limit_s=45 if suite.short else 600)
+                    limit_s=45 if suite.short else 1200)
     found = json.loads(out)
     if not found.get("measured", True):
         raise NotMeasured(found.get("why", "no reason given"))
