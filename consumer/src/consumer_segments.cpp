@@ -4,6 +4,7 @@
 #include "consumer.hpp"
 #include "in_turn.hpp"
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::consumer {
 namespace {
@@ -16,6 +17,13 @@ constexpr milliseconds kHousekeeping{100};
 /// A segment's file bears its instance's id ("PID-ID.seg").
 std::string file_ending(const InstanceId& id) {
     return "-" + to_hex(TraceId{id.bytes}) + SPANRING_SEGMENT_SUFFIX;
+}
+
+Result<void> remove_file(Segment& segment) {
+    SPANRING_TESTPOINT("end.committed");
+    auto removed = segment.reader().unlink();
+    SPANRING_TESTPOINT("end.removed");
+    return removed;
 }
 
 std::string name_of(const Segment& segment) {
@@ -83,9 +91,11 @@ void Consumer::attach(const std::string& file) {
         remove_ended(*reader);
         return;
     }
+    SPANRING_TESTPOINT("attach.mapped");
     TickClock& clock = clocks_.of(reader->identity().clock_kind);
     auto segment = std::make_unique<Segment>(std::move(*reader), next_segment_, clock, limits_);
     auto ready = resume(*segment);
+    SPANRING_TESTPOINT("attach.resumed");
     attached_files_.insert(file);
     log_.info("attached " + name_of(*segment) + ", " + file);
     Segment& kept = *segment;
@@ -255,6 +265,7 @@ void Consumer::close_if_done(Segment& segment, const Segment::Drained& drained, 
     segment.refresh_losses();
     segment.assembler().close(rows_);
     segment.life = Segment::Life::kEnded;
+    SPANRING_TESTPOINT("end.closed");
 }
 
 void Consumer::quarantine(Segment& segment, const Error& error) {
@@ -287,7 +298,7 @@ void Consumer::segment_gone(Segment& segment) {
             log_.error(file + " cannot be renamed: " + moved.error().message);
         }
         limit_quarantined();
-    } else if (auto removed = segment.reader().unlink(); !removed) {
+    } else if (auto removed = remove_file(segment); !removed) {
         refused_files_.insert(file);
         ended_.insert(segment.identity().instance);
         log_.error(file + " cannot be removed: " + removed.error().message);

@@ -4,6 +4,7 @@
 
 #include "spanring/abi/page_layout.h"
 #include "spanring/abi/segment_layout.h"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::consumer {
 namespace {
@@ -171,6 +172,7 @@ Result<void> Segment::read_page(const shm::PageView& view, RowSink& sink, Draine
     if (from < view.committed) {
         auto copy = copy_of(view.page, from, view.committed);
         if (!copy) return std::move(copy).error();
+        SPANRING_TESTPOINT("drain.copied");
         drained.bytes += copy->size();
         auto fed = assembler_.feed({.stream = view.stream,
                                     .sequence = view.sequence,
@@ -180,6 +182,7 @@ Result<void> Segment::read_page(const shm::PageView& view, RowSink& sink, Draine
                                     .records = *copy},
                                    sink);
         if (!fed) return fed;
+        SPANRING_TESTPOINT("drain.fed");
         Position& read = positions_[view.page];
         read.bytes = view.committed;
     }
@@ -199,6 +202,7 @@ Result<void> Segment::begin_round() {
     round_at_ = 0;
     round_whole_ = true;
     if (auto peeked = reader_.peek_all(&round_); !peeked) return peeked;
+    SPANRING_TESTPOINT("drain.looked");
     std::sort(round_.begin(), round_.end(), [](const auto& a, const auto& b) {
         return a.stream != b.stream ? a.stream < b.stream : a.sequence < b.sequence;
     });

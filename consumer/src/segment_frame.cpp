@@ -4,6 +4,7 @@
 
 #include "segment.hpp"
 #include "spanring/abi/page_layout.h"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::consumer {
 
@@ -66,6 +67,7 @@ Result<void> Segment::commit(const SegmentMarks& marks) {
         turn_told_ = marks.turn;
         if (auto told = reader_.set_turn_stored(turn_told_); !told) return told;
     }
+    SPANRING_TESTPOINT("tell.turn");
     for (const PageMark& mark : marks.pages) {
         auto stored = reader_.set_stored(mark.page, mark.generation, mark.bytes);
         if (!stored) return stored;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "spanring/base/testpoint.hpp"
 #include "spanring/shm/doorbell.hpp"
 #include "tracepoint.hpp"
 
@@ -40,6 +41,7 @@ shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
     std::uint64_t pause = kWaitNsFirst;
     for (;;) {
         shm::ring_if_waiting(process.control->flags, process.doorbell->word);
+        SPANRING_TESTPOINT("turn.waiting");
         sleep_ns(pause);
         pause = pause < kWaitNsMost ? pause * 2 : pause;
         if (replaced(process, writer)) return {};
@@ -162,8 +164,11 @@ bool turn_page(Process& process, Writer& writer, std::size_t needed, LossReason&
             if (writer.resync != 0) seal_page(process, writer);
             return false;
         }
+        SPANRING_TESTPOINT("turn.claimed");
         seal_page(process, writer);
+        SPANRING_TESTPOINT("turn.sealed");
         install(writer, page);
+        SPANRING_TESTPOINT("turn.installed");
     } while (writer.resync != 0);
     tell_lost_ends(writer, needed);
     return true;
@@ -327,6 +332,7 @@ void retire(Process& process, Writer& writer) noexcept {
 }
 
 void thread_exit(Process& process, Writer& writer) noexcept {
+    SPANRING_TESTPOINT("thread.exiting");
     ThreadState& state = *state_of(&writer);
     const bool current = writer.slot != nullptr && !replaced(process, writer);
     if (current) {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "spanring/base/testpoint.hpp"
 #include "spanring/shm/doorbell.hpp"
 
 namespace spanring::detail {
@@ -84,6 +85,7 @@ void Tracepoint::enter(bool start_segment) noexcept {
         // relaxed: ordered by the consumer's membarrier, see detail::enter.
         __atomic_store_n(&writer_->slot->nesting, 1U, __ATOMIC_RELAXED);
         signal_fence();
+        SPANRING_TESTPOINT("slow.entered");
     }
     // Nothing more is to be written into a segment that the consumer has looked at for the last
     // time: not even what belongs to its spans, which counts as lost.
@@ -158,10 +160,12 @@ Tracepoint::~Tracepoint() {
 
 void Tracepoint::publish() noexcept {
     if (writer_->generation == 0) return;
+    SPANRING_TESTPOINT("slow.written");
     // release: pairs with the acquire of `committed` in PageRing::peek: the records come first.
     __atomic_store_n(writer_->committed,
                      writer_->mark_bias + reinterpret_cast<std::uintptr_t>(writer_->cursor),
                      __ATOMIC_RELEASE);
+    SPANRING_TESTPOINT("slow.published");
 }
 
 std::size_t Tracepoint::page_room() const noexcept {

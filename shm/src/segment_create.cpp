@@ -13,6 +13,7 @@
 
 #include "segment_plan.hpp"
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 #include "spanring/base/unique_fd.hpp"
 #include "spanring/shm/clock.hpp"
 #include "spanring/shm/process_identity.hpp"
@@ -96,8 +97,10 @@ Result<void> SegmentWriter::open(const RingDirectory& directory, const SegmentOp
     Result<void> made = prepare(directory, temporary, options);
     if (made) {
         fill_header(options);
+        SPANRING_TESTPOINT("segment.filled");
         // release: pairs with the acquire of `ready` in a reader's attach: the last word of all.
         RealAtomics::store(header()->ready, 1U, std::memory_order_release);
+        SPANRING_TESTPOINT("segment.ready");
         if (os::rename_at(directory.fd(), temporary, directory.fd(), file_name_,
                           RENAME_NOREPLACE) != 0) {
             made = os_error(errno, "cannot name the segment");
@@ -108,6 +111,7 @@ Result<void> SegmentWriter::open(const RingDirectory& directory, const SegmentOp
         destroy();
         return std::move(made).error().in("segment in " + directory.path());
     }
+    SPANRING_TESTPOINT("segment.named");
     return {};
 }
 
@@ -175,6 +179,7 @@ Result<void> SegmentWriter::make_file(const RingDirectory& directory, const char
     if (os::change_mode(mapping_.fd, kSegmentMode) != 0) {
         return os_error(errno, "cannot set the file's mode");
     }
+    SPANRING_TESTPOINT("segment.created");
     if (os::lock_record(mapping_.fd) != 0) return os_error(errno, "cannot lock the file");
     if (os::truncate(mapping_.fd, static_cast<off_t>(bytes)) != 0) {
         return os_error(errno, "cannot set the file's length");

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "segment_plan.hpp"
+#include "spanring/base/testpoint.hpp"
 #include "spanring/shm/segment_writer.hpp"
 
 namespace spanring::shm {
@@ -129,8 +130,10 @@ std::uint32_t SegmentWriter::append_string(std::string_view text, std::uint64_t 
     RealAtomics::store(index[id], offset, std::memory_order_relaxed);
     RealAtomics::store(h.string_data_bytes, static_cast<std::uint32_t>(end),
                        std::memory_order_relaxed);
+    SPANRING_TESTPOINT("string.written");
     // release: pairs with the acquire in SegmentReader::strings_count() and strings_count().
     RealAtomics::store(h.strings_count, id + 1, std::memory_order_release);
+    SPANRING_TESTPOINT("string.declared");
     index_string(id, hash);
     return id;
 }

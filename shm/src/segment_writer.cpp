@@ -11,6 +11,7 @@
 #include "directory_scan.hpp"
 #include "segment_plan.hpp"
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::shm {
 namespace {
@@ -86,6 +87,7 @@ std::uint32_t SegmentWriter::acquire_slot(std::uint32_t tid) noexcept {
     RealAtomics::store(slot_words.revoked, 0U, std::memory_order_relaxed);
     // release: pairs with the acquire in SegmentReader::slot().
     RealAtomics::store(slot_words.state, SPANRING_SLOT_USED, std::memory_order_release);
+    SPANRING_TESTPOINT("slot.used");
     // relaxed: as above.
     if (stream == RealAtomics::load(header()->slots_declared, std::memory_order_relaxed)) {
         // release: pairs with the acquire in SegmentReader::slots_declared(): the slot is reserved.
@@ -98,6 +100,7 @@ void SegmentWriter::release_slot(std::uint32_t stream) noexcept {
     const std::lock_guard guard(lock_);
     // release: pairs with the acquire in SegmentReader::slot(): the last ordinal and losses.
     RealAtomics::store(slot(stream)->state, SPANRING_SLOT_FREE, std::memory_order_release);
+    SPANRING_TESTPOINT("slot.freed");
     free_slots_[free_slots_count_++] = stream;
 }
 
@@ -164,10 +167,12 @@ Growth SegmentWriter::grow() noexcept {
                            std::memory_order_relaxed);
         return Growth::kNoSpace;
     }
+    SPANRING_TESTPOINT("grow.reserved");
     // The next claims find the new pages first. relaxed: a hint.
     RealAtomics::store(header()->claim_next, std::uint64_t{pages}, std::memory_order_relaxed);
     // release: pairs with the acquire in pages_declared(), here and in the reader.
     RealAtomics::store(header()->pages_declared, target, std::memory_order_release);
+    SPANRING_TESTPOINT("grow.declared");
     return Growth::kGrown;
 }
 

@@ -9,6 +9,7 @@
 #include "catalogue_schema.hpp"
 #include "recovery.hpp"
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::store {
 namespace {
@@ -151,7 +152,10 @@ Result<bool> CatalogueWriter::advance(const LogEnd& end) {
     const LogEnd before = position_;
     auto reached = advance_in_transaction(end);
     if (reached) {
-        if (auto committed = database_.run("COMMIT"); committed) return reached;
+        SPANRING_TESTPOINT("index.written");
+        auto committed = database_.run("COMMIT");
+        SPANRING_TESTPOINT("index.committed");
+        if (committed) return reached;
         reached = database_.error();
     }
     if (auto undone = undo(before, end); !undone) return std::move(undone).error();
@@ -244,6 +248,7 @@ Result<void> CatalogueWriter::take_compacted() {
         if (!fd || !is_compacted(fd->get(), folder_.file(window_name(window)))) continue;
         if (auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
         auto replaced = replace_extents(window);
+        SPANRING_TESTPOINT("compact.indexed");
         if (replaced) replaced = database_.run("COMMIT");
         if (!replaced) {
             const LogEnd position = position_;

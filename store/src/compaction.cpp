@@ -3,71 +3,16 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 #include <utility>
 
 #include "log_scanner.hpp"
 #include "merge_pool.hpp"
+#include "new_window.hpp"
 #include "recovery.hpp"
-#include "spanring/base/os.hpp"
 
 namespace spanring::store {
 namespace {
-
-std::string unfinished_name(std::uint64_t window) {
-    return window_name(window) + kUnfinishedEnding;
-}
-
-/// The new file of a window, which is nothing until it takes the name.
-class NewFile {
-public:
-    NewFile(const Folder& folder, std::uint64_t window)
-        : folder_(folder), window_(window), name_(unfinished_name(window)) {}
-    ~NewFile() {
-        if (fd_.valid()) (void)os::unlink_at(folder_.fd(), name_.c_str());
-    }
-    NewFile(const NewFile&) = delete;
-    NewFile& operator=(const NewFile&) = delete;
-
-    [[nodiscard]] Result<void> create() {
-        fd_ = UniqueFd(os::open_at(folder_.fd(), name_.c_str(),
-                                   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-        if (!fd_.valid()) return os_error(errno, "cannot create " + folder_.file(name_));
-        return {};
-    }
-    [[nodiscard]] Result<void> append(std::span<const std::byte> bytes) {
-        const ssize_t put =
-            os::write_at(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(bytes_));
-        if (put >= 0 && static_cast<std::size_t>(put) != bytes.size()) errno = ENOSPC;
-        if (put != static_cast<ssize_t>(bytes.size())) return os_error(errno, folder_.file(name_));
-        bytes_ += bytes.size();
-        return {};
-    }
-    /// In the place of the old one, which must still be there: a retired window stays retired.
-    [[nodiscard]] Result<bool> take_name(std::mutex* names) {
-        if (os::sync_data(fd_.get()) != 0) return os_error(errno, folder_.file(name_));
-        const std::unique_lock guard =
-            names != nullptr ? std::unique_lock(*names) : std::unique_lock<std::mutex>();
-        const std::string name = window_name(window_);
-        struct stat found {};
-        if (os::stat_at(folder_.fd(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return false;
-        if (os::rename_at(folder_.fd(), name_.c_str(), folder_.fd(), name.c_str()) != 0)
-            return os_error(errno, folder_.file(name_));
-        fd_.reset();
-        // Until it is durable, a power loss brings the old file back: as good as the new one.
-        (void)folder_.sync_names();
-        return true;
-    }
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-
-private:
-    const Folder& folder_;
-    std::uint64_t window_;
-    std::string name_;
-    UniqueFd fd_;
-    std::uint64_t bytes_{0};
-};
 
 /// What is kept of the drain's state: losses and identities, for readers and the catalogue.
 class History {
@@ -225,7 +170,7 @@ private:
     const Folder& folder_;
     const std::uint64_t window_;
     const CompactionTask& task_;
-    NewFile file_;
+    NewWindow file_;
     History history_;
     MergePool pool_;
     MergedRange range_;  ///< of what is in the pool; first 0: nothing
@@ -239,13 +184,6 @@ private:
 Result<CompactedWindow> compact_window(const Folder& folder, std::uint64_t window,
                                        const CompactionTask& task) {
     return Compaction(folder, window, task).run();
-}
-
-void remove_unfinished_compactions(const Folder& folder) {
-    auto windows = folder.unfinished_windows();
-    if (!windows) return;
-    for (const std::uint64_t window : *windows)
-        (void)os::unlink_at(folder.fd(), unfinished_name(window).c_str());
 }
 
 }  // namespace spanring::store

@@ -37,7 +37,4 @@ struct CompactionTask {
 [[nodiscard]] Result<CompactedWindow> compact_window(const Folder& folder, std::uint64_t window,
                                                      const CompactionTask& task);
 
-/// Removes what a compaction left that died.
-void remove_unfinished_compactions(const Folder& folder);
-
 }  // namespace spanring::store

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "new_window.hpp"
 #include "recovery.hpp"
 #include "spanring/base/cpu_time.hpp"
 
@@ -34,7 +35,7 @@ Result<CompactReport> compact_windows(const Folder& folder, std::uint64_t window
     if (std::none_of(windows->begin(), windows->end(), waits)) return report;
     auto lock = FolderLock::take_to_compact(folder);
     if (!lock) return std::move(lock).error();
-    remove_unfinished_compactions(folder);
+    remove_unfinished_windows(folder);
     for (const std::uint64_t window : *windows) {
         if (!waits(window)) continue;
         auto compacted = compact_window(folder, window, task);

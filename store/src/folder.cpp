@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::store {
 namespace {
@@ -188,8 +189,10 @@ Result<UniqueFd> Folder::open_window(std::uint64_t window, int flags) const {
 
 Result<void> Folder::remove_window(std::uint64_t window) const {
     const std::string name = window_name(window);
+    SPANRING_TESTPOINT("retire.begun");
     if (os::unlink_at(fd_.get(), name.c_str()) != 0 && errno != ENOENT)
         return os_error(errno, "cannot remove " + file(name));
+    SPANRING_TESTPOINT("retire.removed");
     return {};
 }
 

@@ -8,6 +8,7 @@
 
 #include "log_scanner.hpp"
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 #include "state_fold.hpp"
 
 namespace spanring::store {
@@ -134,6 +135,7 @@ Result<Recovery> recover(const Folder& folder) {
         auto folded = fold_window(folder, *window, *window == windows->back(), fold, recovery);
         if (!folded) return std::move(folded).error();
     }
+    SPANRING_TESTPOINT("recover.folded");
     const std::uint64_t cut = recovery.state.tail_bytes_cut;
     recovery.state = fold.take();
     recovery.state.tail_bytes_cut = cut;

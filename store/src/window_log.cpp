@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 
 namespace spanring::store {
 
@@ -28,6 +29,7 @@ Result<void> WindowLog::append(std::span<const std::byte> bytes) {
 }
 
 Result<void> WindowLog::sync() {
+    SPANRING_TESTPOINT("sync.begun");
     if (os::sync_data(fd_.get()) == 0) return {};
     const int cause = errno;
     // relaxed: a hint to begin a new window; nothing is read on the strength of it.

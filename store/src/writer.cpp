@@ -11,6 +11,7 @@
 #include "recovery.hpp"
 #include "reserve.hpp"
 #include "retirement.hpp"
+#include "spanring/base/testpoint.hpp"
 #include "spanring/store/database.hpp"
 #include "window_log.hpp"
 
@@ -134,6 +135,7 @@ Result<void> WriterImpl::begin_window() {
     // The number is used up even if that failed: a file of this name may exist now.
     ++next_window_;
     if (!created) return std::move(created).error();
+    SPANRING_TESTPOINT("commit.window");
     window_ = std::move(*created);
     window_is_new_ = true;
     // relaxed: only compared with the clock.
@@ -179,6 +181,7 @@ Result<std::uint64_t> WriterImpl::commit(const Frame& frame, const FrameSummary&
         return Error{ErrorCode::kInvalidArgument, "a window must begin with a snapshot"};
     }
     const std::uint64_t good_bytes = window_->bytes();
+    SPANRING_TESTPOINT("commit.begun");
     if (auto appended = append(bytes); !appended) {
         const bool whole = window_->bytes() != good_bytes;
         // A follower may have passed a frame that was there whole, and would take another of its
@@ -188,6 +191,7 @@ Result<std::uint64_t> WriterImpl::commit(const Frame& frame, const FrameSummary&
         make_room(appended.error());
         return std::move(appended).error();
     }
+    SPANRING_TESTPOINT("commit.written");
     window_is_new_ = false;
     // release: pairs with the acquire in wants_snapshot.
     wants_snapshot_.store(window_->bytes() >= options_.window_bytes_max || window_->sync_failed(),

@@ -116,16 +116,22 @@ verify "$work/oracle.jsonl" "after the last compaction"
 echo "$merged windows merged before the end; compactions killed: $hit_consumer of the consumer," \
     "$hit_tool of spanring compact"
 
-# With a database so small that windows are retired meanwhile: what is left stands there once.
-fresh
-left=
-configure 3MiB
-emit_for $((1 + (6 << 20) / bytes_per_second)) 2
-[[ ! -e $work/db/w-0000000000000001.log ]] || fail "nothing was retired"
-export_spans "$work/export.jsonl"
-"$spanring" emit --verify "$work/oracle.jsonl" "$work/export.jsonl" >"$work/verdict" || true
-read -r _ _ _ _ _ exported _ equal _ < <(head -n 1 "$work/verdict")
-((${exported//,/} > 0)) || fail "everything was retired"
+# With a database so small that windows are retired meanwhile: what is left stands there once. Behind
+# a consumer that came back late a single frame may be larger than the database may be, and goes
+# with the next window: then once more.
+exported=0
+for ((try = 0; try < 3 && exported == 0; ++try)); do
+    fresh
+    left=
+    configure 3MiB
+    emit_for $((1 + (6 << 20) / bytes_per_second)) 2
+    [[ ! -e $work/db/w-0000000000000001.log ]] || fail "nothing was retired"
+    export_spans "$work/export.jsonl"
+    "$spanring" emit --verify "$work/oracle.jsonl" "$work/export.jsonl" >"$work/verdict" || true
+    read -r _ _ _ _ _ exported _ equal _ < <(head -n 1 "$work/verdict")
+    exported=${exported//,/} equal=${equal//,/}
+done
+((exported > 0)) || fail "everything was retired"
 [[ $exported == "$equal" ]] || fail "$exported spans left, $equal right: $(cat "$work/verdict")"
 "$spanring" fsck --quiet >/dev/null || fail "fsck after retirement"
 echo "with retirement: $equal spans left, as they were"

@@ -1,4 +1,5 @@
-"""Documents against code: the offset tables in docs/format against the layout headers."""
+"""Documents against code: the offset tables in docs/format against the layout headers, the hazards
+against the tests."""
 
 import re
 
@@ -52,4 +53,41 @@ def layout_tables(sources):
                 yield Finding(source.path, 1, "layout-table", f"{struct} has no field {name}")
 
 
-RULES = (layout_tables,)
+_GTEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|RC_GTEST_PROP)\(\s*(\w+)\s*,\s*(\w+)", re.M)
+_CTEST = re.compile(r"^\s*spanring_(?:script_)?test\(\s*(\w+)", re.M)
+_HAZARDS, _HAZARDS_PAGE = 29, "docs/hazards.md"
+
+
+def _tests(sources):
+    """Returns the names of all tests: Suite.name, and ctest's."""
+    names = set()
+    for source in sources:
+        names.update(f"{suite}.{name}" for suite, name in _GTEST.findall(source.text))
+        names.update(_CTEST.findall(source.text))
+    return names
+
+
+def hazards(sources):
+    """Every hazard has a row, and its tests exist; a row without a test says what is open."""
+    page = next((source for source in sources if source.path == _HAZARDS_PAGE), None)
+    if page is None:
+        return
+    tests, numbers = _tests(sources), []
+    for at, line in enumerate(page.text.splitlines(), 1):
+        row = _ROW.match(line)
+        cells = [cell.strip() for cell in row["cells"].split("|")] if row else []
+        if not cells or not cells[0].isdigit():
+            continue
+        numbers.append(int(cells[0]))
+        shown = re.findall(r"`([^`]+)`", cells[3])
+        if not shown and not cells[4]:
+            yield Finding(page.path, at, "hazards",
+                          f"hazard {cells[0]} has no test, and nothing open")
+        for name in shown:
+            if name not in tests:
+                yield Finding(page.path, at, "hazards", f"there is no test {name}")
+    if numbers != list(range(1, _HAZARDS + 1)):
+        yield Finding(page.path, 1, "hazards", f"the rows are not 1 to {_HAZARDS}: {numbers}")
+
+
+RULES = (layout_tables, hazards)

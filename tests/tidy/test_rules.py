@@ -208,5 +208,29 @@ class LayoutTables(unittest.TestCase):
         self.assertEqual(self.check("| 0 | `magic` |\n", "| 8 | `pid` |\n", "| 9 | `uid` |\n"), [1])
 
 
+class Hazards(unittest.TestCase):
+    """docs/hazards.md has a row for each hazard, and names tests that exist."""
+
+    TESTS = ("tests/a_test.cpp", "TEST(Life, goes_on) {\nTEST_F(\n    Kill, is_survived) {\n")
+    SCRIPTS = ("tests/e2e/CMakeLists.txt", "spanring_script_test(e2e_kill COMMAND x)\n")
+
+    def check(self, **rows):
+        cells = {f"r{i}": "`Life.goes_on` |" for i in range(1, 30)} | rows
+        page = "| # | hazard | mechanism | shown by | open |\n| --- | --- | --- | --- | --- |\n"
+        page += "".join(f"| {name[1:]} | h | m | {cell} |\n"
+                        for name, cell in cells.items() if cell)
+        return found(rules_docs.hazards, self.TESTS, self.SCRIPTS, ("docs/hazards.md", page))
+
+    def test_accepts_tests_that_exist_and_rows_that_say_what_is_open(self):
+        self.assertEqual(self.check(r2="`Kill.is_survived`, `e2e_kill` |", r3=" | all of it"), [])
+
+    def test_finds_names_of_no_test(self):
+        self.assertEqual(self.check(r2="`Life.went_on` |", r3="`e2e_gone` |"), [4, 5])
+
+    def test_finds_rows_without_anything_and_missing_rows(self):
+        self.assertEqual(self.check(r2=" |"), [4])
+        self.assertEqual(self.check(r29=""), [1])
+
+
 if __name__ == "__main__":
     unittest.main()

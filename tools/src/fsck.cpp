@@ -45,13 +45,40 @@ std::string as_text(const std::string& path, const CheckReport& report) {
     }
     if (report.frames_bad == 0) return out + terminal.paint(Style::kGreen, "sound") + "\n";
     return out + terminal.paint(Style::kRed, fmt::format("{} damaged", report.frames_bad)) +
-           "; queries skip what is damaged and read on\n";
+           "; queries skip what is damaged and read on;\n`spanring fsck --repair` takes it out\n";
 }
 
-Result<int> check_database(const GlobalOptions& options, bool rebuild) {
+struct FsckOptions {
+    bool repair{false};
+    bool rebuild{false};
+};
+
+Result<void> repair_database(const GlobalOptions& options, const std::string& path) {
+    auto report = [&] {
+        ProgressLine progress("repair", options.quiet);
+        return store::repair(path, [&](std::uint64_t done_bytes, std::uint64_t total_bytes) {
+            progress.update(done_bytes, total_bytes, "B");
+        });
+    }();
+    if (!report) return std::move(report).error();
+    if (options.quiet) return {};
+    remark(fmt::format("{} windows repaired, {} taken out", report->windows,
+                       format_bytes(report->bytes_taken_out)));
+    for (const std::string& kept : report->kept) {
+        remark("the damaged file is kept: " + kept + "; remove it when nobody needs it any more");
+    }
+    return {};
+}
+
+Result<int> check_database(const GlobalOptions& options, const FsckOptions& what) {
     auto path = database_path(options);
     if (!path) return std::move(path).error();
-    if (rebuild) {
+    if (what.repair) {
+        if (auto repaired = repair_database(options, *path); !repaired) {
+            return std::move(repaired).error();
+        }
+    }
+    if (what.rebuild) {
         ProgressLine progress("rebuild the catalogue", options.quiet);
         auto done = store::rebuild_catalogue(
             *path, [&](std::uint64_t done_bytes, std::uint64_t total_bytes) {
@@ -79,11 +106,14 @@ void add_fsck(CLI::App& app, Session& session) {
     CLI::App* command = new_command(app, session, "fsck", "Check the database; exit 1 if damaged",
                                     "spanring fsck\n"
                                     "spanring fsck --db /srv/traces --json\n"
+                                    "spanring fsck --repair              (while no consumer runs)\n"
                                     "spanring fsck --rebuild-catalogue   (while no consumer runs)");
-    auto rebuild = std::make_shared<bool>(false);
-    command->add_flag("--rebuild-catalogue", *rebuild, "First make the catalogue anew");
-    command->callback([&session, rebuild] {
-        session.action = [&session, rebuild] { return check_database(session.options, *rebuild); };
+    auto what = std::make_shared<FsckOptions>();
+    command->add_flag("--repair", what->repair,
+                      "First take out what is no frame; the damaged files are kept beside");
+    command->add_flag("--rebuild-catalogue", what->rebuild, "First make the catalogue anew");
+    command->callback([&session, what] {
+        session.action = [&session, what] { return check_database(session.options, *what); };
     });
 }
 

@@ -7,6 +7,7 @@
 
 #include "segment_impl.hpp"
 #include "spanring/base/os.hpp"
+#include "spanring/base/testpoint.hpp"
 #include "spanring/shm/process_identity.hpp"
 
 namespace spanring::shm {
@@ -62,6 +63,7 @@ Result<void> SegmentReader::revoke_slot(std::uint32_t stream) {
     return impl_->guarded([&] {
         // relaxed: the membarrier in take_barrier() orders it before our look at `nesting`.
         RealAtomics::store(impl_->slot(stream).revoked, 1U, std::memory_order_relaxed);
+        SPANRING_TESTPOINT("revoke.flagged");
     });
 }
 
@@ -75,6 +77,7 @@ Result<bool> SegmentReader::try_take(const PageView& view) {
     Result<SlotView> owner = slot(view.stream);
     if (!owner) return std::move(owner).error();
     if (owner->nesting != 0) return false;
+    SPANRING_TESTPOINT("revoke.outside");
     bool taken = false;
     Result<void> done = impl_->guarded(
         [&] { taken = PageRing::take(impl_->ring, view.page, view.generation, view.stream); });
@@ -90,6 +93,7 @@ Result<void> SegmentReader::revoke() {
     return impl_->guarded([&] {
         // release: pairs with the acquire in SegmentWriter::revoked().
         RealAtomics::store(impl_->header().revoked, 1U, std::memory_order_release);
+        SPANRING_TESTPOINT("revoke.segment");
     });
 }
 

@@ -35,7 +35,8 @@ World::~World() {
     fs::remove_all(root_, ignored);
 }
 
-pid_t World::spawn(const std::vector<std::string>& arguments, int error_fd, int ready_fd) {
+pid_t World::spawn(const std::vector<std::string>& arguments, int error_fd, int ready_fd,
+                   const std::function<void()>& prepare) {
     std::vector<std::string> words{SPANRINGD};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
@@ -45,22 +46,30 @@ pid_t World::spawn(const std::vector<std::string>& arguments, int error_fd, int 
     if (pid != 0) return pid;
     if (error_fd >= 0) ::dup2(error_fd, STDERR_FILENO);
     if (ready_fd >= 0) ::fcntl(ready_fd, F_SETFD, 0);
+    if (prepare) prepare();
     ::execv(pointers[0], pointers.data());
     ::_exit(127);
 }
 
-pid_t World::up(const std::vector<std::string>& more) {
+pid_t World::launch(const std::vector<std::string>& more, const std::function<void()>& prepare,
+                    UniqueFd* ready) {
     int ends[2];
     EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     std::vector<std::string> arguments{
         "--dir",      directory, "--db",       database,
         "--log-file", log,       "--ready-fd", std::to_string(ends[1])};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    consumer = spawn(arguments, -1, ends[1]);
+    consumer = spawn(arguments, -1, ends[1], prepare);
     ::close(ends[1]);
+    ready->reset(ends[0]);
+    return consumer;
+}
+
+pid_t World::up(const std::vector<std::string>& more) {
+    UniqueFd ready;
+    launch(more, {}, &ready);
     char byte = 0;
-    const ssize_t got = ::read(ends[0], &byte, 1);
-    ::close(ends[0]);
+    const ssize_t got = ::read(ready.get(), &byte, 1);
     EXPECT_EQ(got, 1) << "spanringd did not start";
     return got == 1 ? consumer : -1;
 }
@@ -84,7 +93,7 @@ void World::kill_consumer() {
 int World::run_to_end(const std::vector<std::string>& arguments, std::string* said) {
     int ends[2];
     EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-    const pid_t pid = spawn(arguments, ends[1], -1);
+    const pid_t pid = spawn(arguments, ends[1], -1, {});
     ::close(ends[1]);
     char buffer[4096];
     said->clear();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "spanring/base/unique_fd.hpp"
 #include "spanring/codec/span.hpp"
 
 namespace spanring::consumer::testing {
@@ -22,6 +23,10 @@ public:
 
     /// Starts spanringd and waits until it drains. Returns its pid, or -1.
     pid_t up(const std::vector<std::string>& more = {});
+    /// Starts spanringd in a child that first calls `prepare`. It writes a byte to *ready (which is
+    /// the caller's then) when it drains. Returns its pid.
+    pid_t launch(const std::vector<std::string>& more, const std::function<void()>& prepare,
+                 UniqueFd* ready);
     /// SIGTERM; returns its exit code.
     int down();
     /// SIGKILL.
@@ -48,7 +53,8 @@ public:
     pid_t consumer{-1};
 
 private:
-    pid_t spawn(const std::vector<std::string>& arguments, int error_fd, int ready_fd);
+    pid_t spawn(const std::vector<std::string>& arguments, int error_fd, int ready_fd,
+                const std::function<void()>& prepare);
     std::string root_;
 };
 

@@ -1,6 +1,8 @@
 // What is found again after any death: torn tails, flipped bytes, lost catalogues.
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "support.hpp"
 
 namespace spanring::store::testing {
@@ -226,6 +228,47 @@ TEST_F(Damage, every_flipped_byte_costs_one_frame_and_gives_a_warning) {
         ASSERT_NE(writer, nullptr) << "flipped at " << at;
         EXPECT_THAT(writer->recovered().instances, SizeIs(1));
     }
+}
+
+TEST_F(Damage, is_taken_out_by_repair_which_keeps_the_damaged_file) {
+    const std::string file = window();
+    for (std::size_t at = 0; at < ends_[1]; at += 7) {
+        SCOPED_TRACE("flipped at " + std::to_string(at));
+        std::string flipped = whole_;
+        flipped[at] = static_cast<char>(flipped[at] ^ 0x41);
+        write_file(file, flipped);
+        const auto before = visible_names(*open_reader(dir_.db()));
+        auto report = repair(dir_.db());
+        ASSERT_TRUE(report.ok()) << report.error().message;
+        EXPECT_EQ(report->windows, 1u);
+        EXPECT_GT(report->bytes_taken_out, 0u);
+        ASSERT_THAT(report->kept, SizeIs(1));
+        EXPECT_EQ(read_file(report->kept.front()), flipped);
+        std::filesystem::remove(report->kept.front());
+        auto checked = check(dir_.db());
+        ASSERT_TRUE(checked.ok());
+        EXPECT_EQ(checked->frames_bad, 0u);
+        auto reader = open_reader(dir_.db());
+        EXPECT_EQ(visible_names(*reader), before);
+        EXPECT_THAT(reader->warnings(), SizeIs(0));
+        EXPECT_EQ(repair(dir_.db())->windows, 0u) << "again";
+    }
+    auto writer = open_writer(dir_.db());
+    ASSERT_NE(writer, nullptr);
+    EXPECT_EQ(repair(dir_.db()).error().code, ErrorCode::kBusy);
+    ASSERT_TRUE(writer->index_now().ok());
+    EXPECT_THAT(visible_names(*open_reader(dir_.db())), SizeIs(3));
+}
+
+TEST_F(Damage, of_a_whole_window_leaves_it_to_repair_which_takes_it_away) {
+    const std::string older = dir_.db() + "/w-0000000000000001.log";
+    write_file(older, std::string(5000, 'x'));
+    auto report = repair(dir_.db());
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_EQ(report->windows, 1u);
+    EXPECT_FALSE(std::filesystem::exists(older));
+    EXPECT_EQ(read_file(older + ".damaged"), std::string(5000, 'x'));
+    EXPECT_EQ(check(dir_.db())->frames_bad, 0u);
 }
 
 TEST_F(Damage, a_flipped_byte_under_the_catalogue_is_skipped_with_a_warning) {

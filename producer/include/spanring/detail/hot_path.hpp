@@ -9,6 +9,7 @@
 // and two checks are one where two neighbouring fields can be compared together.
 #pragma once
 
+#include "spanring/base/testpoint.hpp"
 #include "spanring/detail/writer.hpp"
 #include "spanring/shm/clock.hpp"
 
@@ -41,6 +42,7 @@ SPANRING_INLINE bool enter(Writer* writer, std::size_t bytes, spanring_thread_sl
     // relaxed: the consumer's membarrier orders it before the load of `revoked`.
     __atomic_store_n(&slot->nesting, 1U, __ATOMIC_RELAXED);
     signal_fence();
+    SPANRING_TESTPOINT("tracepoint.entered");
     // relaxed: see above; the consumer looks at `nesting` after it has set `revoked`.
     const bool taken = __atomic_load_n(&slot->revoked, __ATOMIC_RELAXED) != 0;
     cursor = writer->cursor;
@@ -54,12 +56,15 @@ SPANRING_INLINE bool enter(Writer* writer, std::size_t bytes, spanring_thread_sl
 SPANRING_INLINE void publish_and_leave(Writer* writer, spanring_thread_slot* slot,
                                        char* cursor) noexcept {
     writer->cursor = cursor;
+    SPANRING_TESTPOINT("tracepoint.written");
     // release: pairs with the acquire of `committed` in PageRing::peek: the records come first.
     __atomic_store_n(writer->committed,
                      writer->mark_bias + reinterpret_cast<std::uintptr_t>(cursor),
                      __ATOMIC_RELEASE);
+    SPANRING_TESTPOINT("tracepoint.published");
     leave(slot);
     signal_fence();
+    SPANRING_TESTPOINT("tracepoint.left");
     if (writer->stash.used != 0 || (load_flags() & SPANRING_FLAG_WAITING) != 0) [[unlikely]] {
         after_slow(writer);
     }

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "spanring/abi/page_layout.h"
+#include "spanring/base/testpoint.hpp"
 #include "spanring/shm/atomics.hpp"
 
 namespace spanring::shm {
@@ -79,6 +80,7 @@ struct BasicPageRing {
                                        std::memory_order_relaxed)) {
             return {};
         }
+        SPANRING_TESTPOINT("page.claimed");
         return {page, generation, &ring.header(page)};
     }
 
@@ -112,8 +114,10 @@ struct BasicPageRing {
         Atomics::store(header.first_ordinal, start.first_ordinal, std::memory_order_relaxed);
         Atomics::store(header.committed, spanring_page_mark(claim.generation, SPANRING_PAGE_DATA),
                        std::memory_order_relaxed);
+        SPANRING_TESTPOINT("page.header");
         // release: pairs with the acquire of `generation` in peek().
         Atomics::store(header.generation, claim.generation, std::memory_order_release);
+        SPANRING_TESTPOINT("page.visible");
     }
 
     /// Publishes everything in front of `bytes` (from the start of the page). The hot path's only
@@ -223,6 +227,7 @@ struct BasicPageRing {
         // release: pairs with the acquire in is_stored().
         Atomics::store(ring.stored[page], spanring_page_mark(generation, bytes),
                        std::memory_order_release);
+        SPANRING_TESTPOINT("page.stored");
     }
 
     /// full → free. Returns false if the page is not full in this generation (a hostile producer).
@@ -241,9 +246,11 @@ struct BasicPageRing {
                                        std::memory_order_release, std::memory_order_relaxed)) {
             return false;
         }
+        SPANRING_TESTPOINT("page.freed");
         // release: pairs with the acquire of a producer that waits for room: it finds the page
         // free.
         Atomics::fetch_add(released_count, std::uint64_t{1}, std::memory_order_release);
+        SPANRING_TESTPOINT("page.released");
         return true;
     }
 
@@ -261,9 +268,11 @@ private:
         std::uint64_t word = spanring_page_state(generation, stream, SPANRING_PAGE_WRITING);
         // acq_rel: release pairs with the acquire of the state word in peek(); acquire because the
         // taker reads `committed` next. relaxed on failure: somebody else did it.
-        return Atomics::compare_exchange(
+        const bool is_full = Atomics::compare_exchange(
             ring.states[page], word, spanring_page_state(generation, stream, SPANRING_PAGE_FULL),
             std::memory_order_acq_rel, std::memory_order_relaxed);
+        SPANRING_TESTPOINT("page.full");
+        return is_full;
     }
 
     /// writing → full is the same life of a page; free or another generation is not.

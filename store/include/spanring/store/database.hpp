@@ -254,6 +254,18 @@ struct CheckReport {
 /// Reader::open.
 [[nodiscard]] Result<CheckReport> check(const std::string& path, const Progress& progress = {});
 
+struct RepairReport {
+    std::uint64_t windows{0};          ///< that were damaged, and are not any more
+    std::uint64_t bytes_taken_out{0};  ///< that were no frame
+    std::vector<std::string> kept;     ///< paths of the damaged files, one for each such window
+};
+
+/// Takes out of every window what is no frame. The damaged file stays beside it under another name;
+/// a window without any good frame goes. Readers that have the database open read on. Killed at any
+/// point, it leaves every window as it was, or repaired.
+/// Errors: kBusy (a consumer runs, or somebody compacts), kNoSpace, kIo, as Reader::open.
+[[nodiscard]] Result<RepairReport> repair(const std::string& path, const Progress& progress = {});
+
 /// Default database directory: SPANRING_DB, else $XDG_STATE_HOME/spanring/db, else
 /// ~/.local/state/spanring/db.
 [[nodiscard]] std::string default_database_path();
