@@ -41,8 +41,9 @@ Bounds bounds_of(Block block) {
 // Chooses the width of a block: walking down from the widest value, each step saves one bit of
 // every value and adds the values of that length to the exceptions.
 Packing choose_packing(Block block) {
-    const auto [low, high] = bounds_of(block);
-    Packing best{.base = low, .width = static_cast<unsigned>(std::bit_width(high - low))};
+    const auto bounds = bounds_of(block);
+    const std::uint64_t low = bounds.low;
+    Packing best{.base = low, .width = static_cast<unsigned>(std::bit_width(bounds.high - low))};
     best.cost_bytes = (block.size() * best.width + 7) / 8;
     if (best.width == 0) return best;
 

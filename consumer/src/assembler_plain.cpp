@@ -131,7 +131,7 @@ const std::byte* Assembler::Impl::leaves(Page& page, const std::byte* at, const 
         }
         const std::int64_t mono_ns = page.near.mono_at(begin_time);
         const std::uint64_t key = SpanKey::of(page.number, ordinal).value;
-        batch.rows.emplace_back(InPlace([&] {
+        batch.rows.emplace_back(InPlace{[&] {
             return codec::Row{
                 .trace_high = trace_high,
                 .trace_low = own_trace ? key : above.trace.low,
@@ -146,7 +146,7 @@ const std::byte* Assembler::Impl::leaves(Page& page, const std::byte* at, const 
                 .resource = *names_.resource,
                 .instance = names_.instance,
                 .trace_flags = above.trace.w3c_flags};
-        }));
+        }});
         if (leaf.details != 0) s.payload = {};
         counts.tracepoints += 2 + leaf.details;
         at += 16 + leaf.details_bytes;
@@ -227,7 +227,7 @@ bool Assembler::Impl::plain_end(Page& page, std::uint64_t head) {
     const std::int64_t mono = mono_at(page, spanring_record_low(head));
     const std::uint32_t flags =
         plain_row_flags(open.trace.row_flags, open.has(Open::kParentNative));
-    batch.rows.emplace_back(InPlace([&] {
+    batch.rows.emplace_back(InPlace{[&] {
         return codec::Row{
             .trace_high = open.trace.high,
             .trace_low = open.trace.low,
@@ -244,7 +244,7 @@ bool Assembler::Impl::plain_end(Page& page, std::uint64_t head) {
             .kind = open.kind,
             .status = open.status,
             .trace_flags = open.w3c_flags};
-    }));
+    }});
     page.sink.count_rows(1);
     s.stack.pop_back();
     --open_count_;

@@ -116,9 +116,9 @@ verify "$work/oracle.jsonl" "after the last compaction"
 echo "$merged windows merged before the end; compactions killed: $hit_consumer of the consumer," \
     "$hit_tool of spanring compact"
 
-# With a database so small that windows are retired meanwhile: what is left stands there once. Behind
-# a consumer that came back late a single frame may be larger than the database may be, and goes
-# with the next window: then once more.
+# With a database so small that windows are retired meanwhile: what is left stands there once.
+# Behind a consumer that came back late a single frame may be larger than the database may be, and
+# goes with the next window: then once more.
 exported=0
 for ((try = 0; try < 3 && exported == 0; ++try)); do
     fresh

@@ -81,4 +81,7 @@ void add_version(CLI::App& app, Session& session);
 void add_fsck(CLI::App& app, Session& session);
 void add_compact(CLI::App& app, Session& session);
 
+/// All of them: every_command.cpp, which only a program that links them all may have.
+void add_every_command(CLI::App& app, Session& session);
+
 }  // namespace spanring::tools

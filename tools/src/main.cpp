@@ -1,4 +1,4 @@
-// The `spanring` program: registers the commands, parses, runs the chosen one.
+// The `spanring` program: parses, and runs the chosen command.
 #include <unistd.h>
 
 #include <csignal>
@@ -12,31 +12,6 @@
 namespace {
 
 using spanring::tools::Session;
-
-void register_commands(CLI::App& app, Session& session) {
-    using namespace spanring::tools;
-    add_up(app, session);
-    add_down(app, session);
-    add_status(app, session);
-    add_run(app, session);
-    add_top(app, session);
-    add_tail(app, session);
-    add_services(app, session);
-    add_operations(app, session);
-    add_traces(app, session);
-    add_trace(app, session);
-    add_export(app, session);
-    add_replay(app, session);
-    add_emit(app, session);
-    add_bench(app, session);
-    add_plan(app, session);
-    add_doctor(app, session);
-    add_inspect(app, session);
-    add_fsck(app, session);
-    add_compact(app, session);
-    add_limits(app, session);
-    add_version(app, session);
-}
 
 // So that the list of `spanring --help` reads like a table of contents.
 void group_commands(CLI::App& app) {
@@ -76,7 +51,7 @@ int parse_and_run(int argc, char** argv) {
     app.add_flag_callback(
         "--version", [] { throw CLI::CallForVersion("spanring " SPANRING_VERSION, 0); },
         "Print the version");
-    register_commands(app, session);
+    spanring::tools::add_every_command(app, session);
     group_commands(app);
     try {
         app.parse(argc, argv);

@@ -82,7 +82,8 @@ Result<void> print(std::string_view text) {
 }
 
 void remark(const std::string& text) {
-    const std::string line = "spanring: " + text + "\n";
+    // It may quote what the user, or a stranger's data, says.
+    const std::string line = "spanring: " + printable(text) + "\n";
     // Nothing can be done about a standard error that is gone.
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }

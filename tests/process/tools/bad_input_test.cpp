@@ -37,6 +37,7 @@ TEST(BadInput, values_that_are_none) {
     expect_one_line(run_spanring({"traces", "--min", "fast", "--db", db}), "--min: 'fast'");
     expect_one_line(run_spanring({"traces", "--since", "soon", "--db", db}), "--since: 'soon'");
     expect_one_line(run_spanring({"traces", "-a", "x", "--db", db}), "--attribute");
+    expect_one_line(run_spanring({"traces", "-a", "x\n\x1b[31my", "--db", db}), "--attribute");
     expect_one_line(run_spanring({"traces", "--limit", "0", "--db", db}), "--limit");
     expect_one_line(run_spanring({"export", "--format", "xml", "--db", db}), "--format");
     expect_one_line(run_spanring({"plan", "--rate", "many", "--db", db}), "--rate: 'many'");

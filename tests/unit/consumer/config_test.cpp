@@ -80,6 +80,16 @@ TEST(Config, a_syntax_error_is_refused_with_its_line) {
     EXPECT_THAT(complaint("a = 1\n[drain\n"), StartsWith("d.toml:2: "));
 }
 
+// The parser's own assertions are no answer to a typing error.
+TEST(Config, tables_without_a_key_are_refused_with_their_line) {
+    for (const char* table : {"[+", "[+]", "[", "[]", "[=", "[a.+]", "[[+"}) {
+        const auto config = parse_config("\n" + std::string(table), "a.toml");
+        ASSERT_FALSE(config.ok()) << table;
+        EXPECT_NE(config.error().message.find("a.toml:2"), std::string::npos)
+            << config.error().message;
+    }
+}
+
 TEST(Config, a_file_that_is_not_there_is_named) {
     const auto config = read_config("/nowhere/spanringd.toml");
     ASSERT_FALSE(config.ok());
