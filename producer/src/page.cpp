@@ -56,18 +56,12 @@ shm::PageClaim wait_for_page(Process& process, Writer& writer) noexcept {
     }
 }
 
-shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason& reason) noexcept {
+/// A page that nobody has.
+shm::PageClaim claim_free(Process& process, Writer& writer, bool may_wait,
+                          LossReason& reason) noexcept {
     if (replaced(process, writer)) {
         reason = LossReason::kRingFull;
         return {};
-    }
-    if (writer.reserve_first != 0) {
-        const auto ahead = claim_of(writer, writer.reserve_first - 1, writer.reserve_generation);
-        // The chain stands where the records will.
-        std::memcpy(&writer.reserve_first, ahead.bytes() + SPANRING_PAGE_DATA, 4);
-        std::memcpy(&writer.reserve_generation, ahead.bytes() + SPANRING_PAGE_DATA + 4, 4);
-        --writer.reserve_count;
-        return ahead;
     }
     shm::SegmentWriter& segment = segment_of(writer);
     for (;;) {
@@ -79,6 +73,19 @@ shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason
         if (!may_wait || !may_block(process)) return {};
         return wait_for_page(process, writer);
     }
+}
+
+/// One that was claimed ahead, or a free one.
+shm::PageClaim claim(Process& process, Writer& writer, bool may_wait, LossReason& reason) noexcept {
+    if (writer.reserve_count == 0 || replaced(process, writer)) {
+        return claim_free(process, writer, may_wait, reason);
+    }
+    const auto ahead = claim_of(writer, writer.reserve_page, writer.reserve_generation);
+    // The chain stands where the records will.
+    std::memcpy(&writer.reserve_page, ahead.bytes() + SPANRING_PAGE_DATA, 4);
+    std::memcpy(&writer.reserve_generation, ahead.bytes() + SPANRING_PAGE_DATA + 4, 4);
+    --writer.reserve_count;
+    return ahead;
 }
 
 void install(Writer& writer, const shm::PageClaim& page) noexcept {
@@ -181,17 +188,11 @@ namespace {
 bool claim_chain(Process& process, Writer& writer, std::size_t pages, LossReason& reason) noexcept {
     // Of the last value's pages some may be left: it never takes more than were claimed for it.
     while (writer.reserve_count < pages) {
-        const std::uint32_t first = writer.reserve_first;
-        const std::uint32_t generation = writer.reserve_generation;
-        writer.reserve_first = 0;
-        const shm::PageClaim page = claim(process, writer, true, reason);
-        if (!page.valid()) {
-            writer.reserve_first = first;
-            return false;
-        }
-        std::memcpy(page.bytes() + SPANRING_PAGE_DATA, &first, 4);
-        std::memcpy(page.bytes() + SPANRING_PAGE_DATA + 4, &generation, 4);
-        writer.reserve_first = page.page + 1;
+        const shm::PageClaim page = claim_free(process, writer, true, reason);
+        if (!page.valid()) return false;
+        std::memcpy(page.bytes() + SPANRING_PAGE_DATA, &writer.reserve_page, 4);
+        std::memcpy(page.bytes() + SPANRING_PAGE_DATA + 4, &writer.reserve_generation, 4);
+        writer.reserve_page = page.page;
         writer.reserve_generation = page.generation;
         ++writer.reserve_count;
     }
@@ -215,13 +216,11 @@ bool claim_ahead(Process& process, Writer& writer, std::size_t pages, LossReason
 
 void drop_claims(Process& process, Writer& writer) noexcept {
     LossReason reason{};
-    while (writer.reserve_first != 0) {
+    while (writer.reserve_count != 0) {
         if (writer.generation != 0) publish_page(writer);
         const shm::PageClaim page = claim(process, writer, false, reason);
         if (!page.valid()) {
-            // They went with the segment that they were claimed in.
-            writer.reserve_first = 0;
-            writer.reserve_count = 0;
+            writer.reserve_count = 0;  // went with the segment that they were claimed in
             return;
         }
         seal_page(process, writer);
@@ -289,7 +288,6 @@ void leave_segment(Process& process, Writer& writer) noexcept {
     writer.cursor = nullptr;
     writer.end = nullptr;
     writer.generation = 0;
-    writer.reserve_first = 0;
     writer.reserve_count = 0;
     writer.resync = 0;
     writer.full_at = 0;

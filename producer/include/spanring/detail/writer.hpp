@@ -109,9 +109,9 @@ struct alignas(64) Writer {
     std::uint32_t busy;    ///< a slow path runs: as slot->nesting, but there without a slot, too
     std::uint32_t resync;  ///< the next page's snapshot must be taken as the truth
     std::uint32_t import_open;    ///< an import was cut: IMPORT_ABORT comes first
-    std::uint32_t reserve_first;  ///< page claimed ahead + 1, chained in the pages; 0: none
+    std::uint32_t reserve_count;  ///< pages claimed ahead: this one, and those chained behind it
+    std::uint32_t reserve_page;
     std::uint32_t reserve_generation;
-    std::uint32_t reserve_count;  ///< pages in that chain
     std::uint32_t keep_slot;  ///< spans of the exiting thread are open: nobody takes the slot over
     std::uint32_t reserved_0[24];
 
