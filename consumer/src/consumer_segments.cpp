@@ -19,13 +19,6 @@ std::string file_ending(const InstanceId& id) {
     return "-" + to_hex(TraceId{id.bytes}) + SPANRING_SEGMENT_SUFFIX;
 }
 
-Result<void> remove_file(Segment& segment) {
-    SPANRING_TESTPOINT("end.committed");
-    auto removed = segment.reader().unlink();
-    SPANRING_TESTPOINT("end.removed");
-    return removed;
-}
-
 std::string name_of(const Segment& segment) {
     const auto& identity = segment.identity();
     return "pid " + std::to_string(identity.pid) + " (" + identity.process_name + ")";
@@ -298,7 +291,7 @@ void Consumer::segment_gone(Segment& segment) {
             log_.error(file + " cannot be renamed: " + moved.error().message);
         }
         limit_quarantined();
-    } else if (auto removed = remove_file(segment); !removed) {
+    } else if (auto removed = segment.reader().unlink(); !removed) {
         refused_files_.insert(file);
         ended_.insert(segment.identity().instance);
         log_.error(file + " cannot be removed: " + removed.error().message);

@@ -135,9 +135,11 @@ Result<void> SegmentReader::check_name() const {
 
 Result<void> SegmentReader::unlink() {
     if (Result<void> same = check_name(); !same) return same;
+    SPANRING_TESTPOINT("end.committed");
     if (os::unlink_at(impl_->directory.get(), impl_->file_name.c_str()) != 0) {
         return os_error(errno, "cannot remove " + impl_->file_name);
     }
+    SPANRING_TESTPOINT("end.removed");
     return {};
 }
 
