@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "../consumer/world.hpp"
+#include "world.hpp"
 
 namespace spanring::kill {
 
