@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "spanring/base/os.hpp"
 #include "support.hpp"
 
 namespace spanring::store::testing {
@@ -258,6 +259,35 @@ TEST_F(Damage, is_taken_out_by_repair_which_keeps_the_damaged_file) {
     EXPECT_EQ(repair(dir_.db()).error().code, ErrorCode::kBusy);
     ASSERT_TRUE(writer->index_now().ok());
     EXPECT_THAT(visible_names(*open_reader(dir_.db())), SizeIs(3));
+}
+
+TEST_F(Damage, stays_as_it_is_or_is_repaired_whichever_call_of_repair_fails) {
+    std::string flipped = whole_;
+    flipped[ends_[0] + 90] = static_cast<char>(flipped[ends_[0] + 90] ^ 1);
+    for (std::uint64_t nth = 1;; ++nth) {
+        SCOPED_TRACE("call " + std::to_string(nth));
+        write_file(window(), flipped);
+        os::inject_fault(os::Call::kAny, nth, EIO);
+        auto report = repair(dir_.db());
+        const bool failed = os::clear_fault() != 0;
+        EXPECT_THAT(visible_names(*open_reader(dir_.db())),
+                    ::testing::ElementsAre("f1", "f2", "f4"));
+        EXPECT_THAT(files_in(dir_.db(), ".compacting"), IsEmpty());
+        auto again = repair(dir_.db());
+        ASSERT_TRUE(again.ok()) << again.error().message;
+        EXPECT_EQ(check(dir_.db())->frames_bad, 0u);
+        for (const std::string& kept : files_in(dir_.db(), ".damaged")) {
+            EXPECT_EQ(read_file(kept), flipped);
+        }
+        for (const auto& entry : std::filesystem::directory_iterator(dir_.db())) {
+            const std::string name = entry.path();
+            if (name.find(".damaged") != std::string::npos) std::filesystem::remove(name);
+        }
+        if (failed) continue;
+        EXPECT_TRUE(report.ok());
+        EXPECT_GT(nth, 10u);
+        break;
+    }
 }
 
 TEST_F(Damage, of_a_whole_window_leaves_it_to_repair_which_takes_it_away) {
