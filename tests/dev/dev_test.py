@@ -19,7 +19,7 @@ ROOT = sys.argv[1]
 DEV = os.path.join(ROOT, "tools", "dev")
 # Words that build or run for minutes are only looked up in the help.
 WORDS = ("run", "test", "setup", "build", "test-san", "test-long", "coverage", "tidy", "format",
-         "bench", "bench-gate", "fuzz", "clean")
+         "bench", "bench-gate", "fuzz", "mutate", "clean")
 
 
 def dev(*words, path=None, cwd="/"):

@@ -1,5 +1,5 @@
-"""Documents against code: the offset tables in docs/format against the layout headers, the hazards
-against the tests."""
+"""Lists against code: the offset tables in docs/format against the layout headers, the hazards
+against the tests, the mutants against what they break."""
 
 import re
 
@@ -90,4 +90,19 @@ def hazards(sources):
         yield Finding(page.path, 1, "hazards", f"the rows are not 1 to {_HAZARDS}: {numbers}")
 
 
-RULES = (layout_tables, hazards)
+_MUTANTS = "tests/mutation/mutants.py"
+
+
+def mutants(sources):
+    """What a mutant breaks stands exactly once in its file."""
+    texts = {source.path: source.text for source in sources}
+    scope = {"__name__": "mutants"}
+    exec(texts.get(_MUTANTS, "MUTANTS = ()"), scope)  # pylint: disable=exec-used
+    for mutant in scope["MUTANTS"]:
+        count = texts.get(mutant.file, "").count(mutant.old)
+        if count != 1:
+            yield Finding(_MUTANTS, 1, "mutants", f"what {mutant.name} breaks stands {count} times "
+                                                  f"in {mutant.file}")
+
+
+RULES = (layout_tables, hazards, mutants)

@@ -232,5 +232,27 @@ class Hazards(unittest.TestCase):
         self.assertEqual(self.check(r29=""), [1])
 
 
+class Mutants(unittest.TestCase):
+    """tests/mutation/mutants.py breaks what is there."""
+
+    LIST = ("from typing import NamedTuple\n"
+            "class Mutant(NamedTuple):\n"
+            "    name: str\n"
+            "    file: str\n"
+            "    old: str\n"
+            "MUTANTS = (Mutant('sleepy', 'base/src/a.cpp', 'wake();'),)\n")
+
+    def check(self, code):
+        return found(rules_docs.mutants, ("tests/mutation/mutants.py", self.LIST),
+                     ("base/src/a.cpp", code))
+
+    def test_accepts_what_stands_once(self):
+        self.assertEqual(self.check("wake();\n"), [])
+
+    def test_finds_what_is_gone_or_not_clear(self):
+        self.assertEqual(self.check("sleep();\n"), [1])
+        self.assertEqual(self.check("wake();\nwake();\n"), [1])
+
+
 if __name__ == "__main__":
     unittest.main()
