@@ -41,13 +41,16 @@ class Tree:
     def call(self, *command: str, where: Path | None = None) -> None:
         subprocess.run(command, cwd=where or self.path, check=True, stdout=subprocess.DEVNULL)
 
+    def ask(self, *command: str) -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def compile(self, tests: str) -> str:
         """Builds what the tests run. Returns what the compiler said, or nothing if all is well."""
-        listed = json.loads(subprocess.run(
-            ("ctest", "--test-dir", str(self.build), "-R", tests, "--show-only=json-v1"),
-            check=True, capture_output=True, text=True).stdout)
-        programs = {Path(test["command"][0]) for test in listed["tests"] if "command" in test}
-        targets = {"demo"} | {p.name for p in programs if p.parent == self.build / "bin"}
+        listed = json.loads(self.ask("ctest", "--test-dir", str(self.build), "-R", tests,
+                                     "--show-only=json-v1"))
+        known = self.ask("ninja", "-C", str(self.build), "-t", "targets", "all")
+        names = {test["name"] for test in listed["tests"]}
+        targets = {"demo"} | {name for name in names if f"\n{name}: phony" in known}
         ran = subprocess.run(("ninja", "-C", str(self.build), "-j", self.jobs, *sorted(targets)),
                              env=self.environment, capture_output=True, text=True)
         return "" if ran.returncode == 0 else ran.stdout[-2000:]
