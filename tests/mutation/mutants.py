@@ -25,7 +25,7 @@ MUTANTS = (
                        std::memory_order_release);""",
         """Atomics::store(claim.header->committed, spanring_page_mark(claim.generation, bytes),
                        std::memory_order_relaxed);""",
-        "^model_",
+        "^model_ring$",
     ),
     Mutant(
         "release_relaxed",
@@ -35,7 +35,7 @@ MUTANTS = (
                                        std::memory_order_release,""",
         """spanring_page_state(generation, 0, SPANRING_PAGE_FREE),
                                        std::memory_order_relaxed,""",
-        "^model_",
+        "^model_ring$",
     ),
     Mutant(
         "generation_unchecked",
@@ -43,7 +43,7 @@ MUTANTS = (
         "shm/include/spanring/shm/page_ring.hpp",
         "load(header.generation, std::memory_order_acquire) != generation) return seen;",
         "load(header.generation, std::memory_order_acquire) == ~generation) return seen;",
-        "^(model_|unit_shm|process_kill)",
+        "^(model_ring|unit_shm|process_kill)$",
     ),
     Mutant(
         "release_before_commit",
@@ -58,7 +58,7 @@ MUTANTS = (
         marks.pages.clear();
     }
 """,
-        "^(process_consumer|process_kill|simulation)",
+        "^(process_consumer|simulation)$",
     ),
     Mutant(
         "failed_commit_told",
@@ -66,7 +66,7 @@ MUTANTS = (
         "consumer/src/consumer_turn.cpp",
         "if (turn->outcome == Turn::Outcome::kCommitted) {",
         "if (turn->outcome != Turn::Outcome::kPending) {",
-        "^(process_consumer|simulation|e2e_disk_full)",
+        "^(simulation|e2e_disk_full)$",
     ),
     Mutant(
         "position_behind_by_a_record",
@@ -74,7 +74,7 @@ MUTANTS = (
         "consumer/src/segment.cpp",
         "read.bytes = view.committed;",
         "read.bytes = view.committed - 8;",
-        "^(process_consumer|simulation|process_kill)",
+        "^(process_consumer|simulation)$",
     ),
     Mutant(
         "ended_forgotten",
@@ -82,15 +82,15 @@ MUTANTS = (
         "consumer/src/consumer_segments.cpp",
         "if (ended_.contains(reader->identity().instance)) {",
         "if (false) {",
-        "^(process_consumer|process_kill)",
+        "^process_consumer$",
     ),
     Mutant(
-        "last_look_at_once",
-        "a dead producer's ring is closed without a look behind its end",
+        "no_standstill",
+        "the last look at a ring comes while its threads may still write",
         "consumer/src/consumer_segments.cpp",
-        "    if (!last_look) return;\n",
-        "    (void)last_look;\n",
-        "^(process_consumer|process_kill)",
+        "segment.life == Segment::Life::kDead && segment.stands_still();",
+        "segment.life == Segment::Life::kDead;",
+        "^process_consumer$",
     ),
     Mutant(
         "frame_unchecked",
@@ -98,15 +98,15 @@ MUTANTS = (
         "store/src/frame_view.cpp",
         "if (crc32c(checked) != header.header_crc)",
         "if (false && crc32c(checked) != header.header_crc)",
-        "^unit_store",
+        "^unit_store.*",
     ),
     Mutant(
-        "torn_tail_kept",
-        "recovery leaves the torn tail in the log, and appends behind it",
+        "numbers_used_again",
+        "frames that a power loss took and new ones have the same number",
         "store/src/recovery.cpp",
-        "if (os::truncate(writable->get(), static_cast<off_t>(scanner.position())) != 0)",
-        "if (false)",
-        "^(unit_store|simulation)",
+        "recovery.next_frame = recovery.last_frame + kNumbersLeftOut;",
+        "recovery.next_frame = recovery.last_frame + 1;",
+        "^(unit_store.*|simulation)$",
     ),
     Mutant(
         "commit_unsynced",
@@ -114,7 +114,7 @@ MUTANTS = (
         "store/src/writer.cpp",
         "if (auto synced = window_->sync(); !synced) return synced;",
         "",
-        "^(unit_store|simulation|crash)",
+        "^(unit_store.*|simulation)$",
     ),
     Mutant(
         "newest_snapshot_retired",
@@ -122,7 +122,7 @@ MUTANTS = (
         "store/src/retirement.cpp",
         "i + 1 < windows->size() && (*windows)[i] < *kept",
         "i + 1 < windows->size()",
-        "^(unit_store|simulation)",
+        "^(unit_store.*|simulation)$",
     ),
     Mutant(
         "region_unchecked",
@@ -130,7 +130,7 @@ MUTANTS = (
         "shm/mapping/src/segment_check.cpp",
         "region.bytes <= segment_bytes - region.offset && region.offset % 8 == 0;",
         "region.offset % 8 == 0;",
-        "^unit_shm",
+        "^unit_shm$",
     ),
     Mutant(
         "bus_unguarded",
@@ -138,7 +138,7 @@ MUTANTS = (
         "shm/mapping/src/bus_guard.cpp",
         "::sigaction(SIGBUS, &action, &g_previous);",
         "",
-        "^unit_shm",
+        "^unit_shm$",
     ),
     Mutant(
         "nested_as_outermost",
@@ -147,7 +147,7 @@ MUTANTS = (
         "    if (writer_ == nobody() || writer_->busy != 0 ||",
         "    if (writer_ != nobody() && writer_->slot != nullptr) {\n"
         "    } else if (writer_ == nobody() || writer_->busy != 0 ||",
-        "^process_producer_signal",
+        "^(unit_producer|process_producer_signal)$",
     ),
     Mutant(
         "fork_unwiped",
@@ -155,7 +155,7 @@ MUTANTS = (
         "producer/src/threads.cpp",
         "if (os::advise(slab, kHalf, MADV_WIPEONFORK) != 0) {",
         "if (false) {",
-        "^unit_producer",
+        "^unit_producer$",
     ),
     Mutant(
         "loss_uncounted",
@@ -163,7 +163,7 @@ MUTANTS = (
         "producer/src/tracepoint.cpp",
         "__atomic_load_n(&counts[index], __ATOMIC_RELAXED) + 1,",
         "__atomic_load_n(&counts[index], __ATOMIC_RELAXED),",
-        "^(unit_producer|process_loss)",
+        "^(unit_producer|process_loss)$",
     ),
     Mutant(
         "idle_page_taken_unseen",
@@ -172,7 +172,7 @@ MUTANTS = (
         "if (!taken && static_cast<std::size_t>(writer->end - cursor) >= bytes) [[likely]]",
         "if ((taken || !taken) &&\n"
         "        static_cast<std::size_t>(writer->end - cursor) >= bytes) [[likely]]",
-        "^(unit_producer|process_consumer|process_loss)",
+        "^(unit_producer|process_consumer|process_loss)$",
     ),
     Mutant(
         "alive_by_lock_alone",
@@ -180,6 +180,6 @@ MUTANTS = (
         "shm/mapping/src/segment_threads.cpp",
         "return stat.state != 'Z' && stat.state != 'X' && stat.start_ticks == who.pid_start_ticks;",
         "return false;",
-        "^unit_shm",
+        "^unit_shm$",
     ),
 )
