@@ -2,8 +2,9 @@
 // three producers, with the consumer alive, killed at the same moment, or killed with all of them.
 // After it everything that a call had returned from is in the database, once and whole.
 //
-//     SPANRING_TEST_CASE="page.claimed kill 2 both 1" process_kill_producer    one case
-//     SPANRING_TEST_ARRIVALS=20 process_kill_producer    at more arrivals at each testpoint
+//     SPANRING_TEST_CASE="page.claimed kill 2 all 1" process_kill    one case
+//     SPANRING_TEST_ARRIVALS=22 process_kill                         at more arrivals at each point
+//     SPANRING_TEST_SHARDS=1 process_kill                            one after the other
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <sstream>
 #include <thread>
 
+#include "shards.hpp"
 #include "testpoints.hpp"
 #include "traced.hpp"
 #include "workload.hpp"
@@ -61,6 +63,8 @@ constexpr auto kArrivalMax = 20s;
 constexpr auto kBackgroundMax = 1500ms;
 /// A later arrival may never be.
 constexpr auto kLaterMax = 300ms;
+/// A case keeps a quarter of a core busy.
+constexpr int kShards = 6;
 
 std::string self() {
     return std::filesystem::read_symlink("/proc/self/exe");
@@ -254,9 +258,13 @@ bool run_consumer_case(const Case& c, const Testpoints& testpoints) {
     return arrived;
 }
 
+int number_from(const char* variable, int otherwise) {
+    const char* text = std::getenv(variable);
+    return text == nullptr ? otherwise : std::atoi(text);
+}
+
 std::vector<std::uint64_t> arrivals() {
-    const char* wanted = std::getenv("SPANRING_TEST_ARRIVALS");
-    const int count = wanted == nullptr ? 2 : std::atoi(wanted);
+    const int count = number_from("SPANRING_TEST_ARRIVALS", 2);
     // 1, 3, 8, 15, ...: the first, and later ones further and further apart.
     std::vector<std::uint64_t> out{1};
     for (int i = 1; i < count; ++i) out.push_back(static_cast<std::uint64_t>(i * i + 2 * i));
@@ -316,20 +324,25 @@ void run_all(const std::string& program, const std::vector<std::string>& wanted,
             << testpoint << " is in no list";
     }
     std::erase_if(testpoints, [&](const auto& t) { return !is_one_of(wanted, t.first); });
-    std::map<std::string, std::size_t> arrived;
-    std::size_t met = 0;
     const auto cases = cases_of(testpoints, victim);
+    const SharedCounters met(cases.size());
     const auto began = std::chrono::steady_clock::now();
-    for (const Case& c : cases) {
-        SCOPED_TRACE("SPANRING_TEST_CASE=\"" + c.name() + "\"");
-        const bool reached = run(c, testpoints);
-        met += reached ? 1 : 0;
-        arrived[c.testpoint] += reached ? 1 : 0;
-        if (::testing::Test::HasFatalFailure()) return;
+    run_sharded(cases.size(), number_from("SPANRING_TEST_SHARDS", kShards), 1000,
+                [&](std::size_t index) {
+                    const Case& c = cases[index];
+                    SCOPED_TRACE("SPANRING_TEST_CASE=\"" + c.name() + "\"");
+                    met[index] = run(c, testpoints) ? 1 : 0;
+                });
+    std::map<std::string, std::uint64_t> arrived;
+    std::uint64_t met_all = 0;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        arrived[cases[i].testpoint] += met[i];
+        met_all += met[i];
     }
     const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began);
-    std::printf("%zu cases, %zu met at their testpoint, %zu testpoints, %.0f s\n", cases.size(),
-                met, testpoints.size(), seconds.count());
+    std::printf("matrix: %zu cases, %llu met at %zu testpoints, %s, %.0f s\n", cases.size(),
+                static_cast<unsigned long long>(met_all), testpoints.size(),
+                ::testing::Test::HasFailure() ? "FAILURES" : "losses 0", seconds.count());
     for (const auto& [testpoint, count] : arrived) {
         EXPECT_GT(count, 0u) << "nobody ever came to " << testpoint;
     }
