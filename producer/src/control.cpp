@@ -121,7 +121,7 @@ bool flush_ns(std::uint64_t timeout_ns) noexcept {
 Losses losses() noexcept {
     detail::Process* process = detail::process();
     Losses sum{};
-    if (process != nullptr && process->wiped->alive == 0) return sum;
+    if (process != nullptr && process->wiped->home == 0) return sum;
     if (process != nullptr) sum = detail::losses_of(*process);
     // Lost for sure only if there is something to record for.
     if (process != nullptr && process->control == nullptr) return sum;

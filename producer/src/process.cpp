@@ -94,7 +94,7 @@ Process* make_process() noexcept {
         os::unmap(process, page_up(sizeof(Process)));
         return nullptr;
     }
-    process->wiped->alive = 1;
+    process->wiped->home = home_pid();
     process->settings = make_settings({});
     const Settings& settings = *process->settings;
     if (!settings.traceparent.empty() || !settings.baggage.empty()) {
@@ -216,6 +216,7 @@ bool start(Process& process) noexcept {
             return false;
         }
         if (process.failed && coarse_ns() < process.retry_at_ns) return false;
+        if (in_vforked_child(process)) return false;
         const OwnerGuard guard(process.wiped->lock);
         if (!guard) return false;
         if (process.control == nullptr && !map_directory(process)) return false;

@@ -25,7 +25,7 @@
 namespace spanring::detail {
 
 /// Changes with every change of a struct in this file: copies of different versions do not share.
-inline constexpr std::uint64_t kProcessMagic = 0x3530'434f'5250'5053;  // "SPPROC05"
+inline constexpr std::uint64_t kProcessMagic = 0x3630'434f'5250'5053;  // "SPPROC06"
 inline constexpr const char* kProcessName = "spanring-process";
 /// A missing directory or a full tmpfs is looked at again this often at most.
 inline constexpr std::uint64_t kRetryNs = 1'000'000'000;
@@ -95,9 +95,12 @@ struct HeldSegment {
     std::uint32_t holders;  ///< under the lock; 0: closed, free for the next segment
 };
 
+/// Wiped::home if the first tracepoint was in a child whose C library takes it for its parent.
+inline constexpr std::uint32_t kHomeUnknown = ~0U;
+
 /// What fork wipes.
 struct Wiped {
-    std::uint32_t alive;  ///< 1; 0 in a forked child until its first slow path
+    std::uint32_t home;  ///< pid; kHomeUnknown; 0 in a forked child until its first slow path
     OwnerLock lock;
     OwnerLock sites_lock;  ///< of the lists in call_sites.cpp
     OwnerLock ahead_lock;  ///< of the one thread that may wait for pages while it holds some
@@ -149,8 +152,14 @@ Process* process() noexcept;
 /// Opens directory, control page and doorbell unless done; sets this copy's g_flags.
 /// Returns whether the control page is there. Rate-limited after a failure.
 bool start(Process& process) noexcept;
-/// In a forked child: takes possession. Called by the slow path when `alive` is 0.
+/// In a forked child: takes possession. Called by the slow path when `home` is 0.
 void adopt_after_fork(Process& process) noexcept;
+/// Returns the pid that this memory is of, for `home`.
+std::uint32_t home_pid() noexcept;
+/// Whether we run in somebody else's memory: in a child of vfork, posix_spawn or clone(CLONE_VM),
+/// which is in the place of a thread that waits for it. Such a child writes where its thread would,
+/// but makes nothing: descriptors, locks and thread ids would be its own, and end with it.
+bool in_vforked_child(Process& process) noexcept;
 /// Makes a segment if there is none or it was revoked. Under the lock. Rate-limited on failure.
 bool ensure_segment(Process& process) noexcept;
 /// The segment in which a writer with a slot has its page.

@@ -31,6 +31,33 @@ std::uint64_t self_id() noexcept {
     return static_cast<std::uint64_t>(::pthread_self());
 }
 
+namespace {
+
+/// Whether the C library's thread is the kernel's. In a child that shares its parent's memory, or
+/// was made by clone(2) behind the C library's back, it is the parent's. pthread_gettid_np is too
+/// new; the clock of a thread is named by the id that the library believes in (posix-timers.h).
+bool is_the_librarys_thread() noexcept {
+    clockid_t clock = 0;
+    return ::pthread_getcpuclockid(::pthread_self(), &clock) == 0 &&
+           ~(clock >> 3) == static_cast<clockid_t>(::gettid());
+}
+
+}  // namespace
+
+std::uint32_t home_pid() noexcept {
+    return is_the_librarys_thread() ? static_cast<std::uint32_t>(::getpid()) : kHomeUnknown;
+}
+
+bool in_vforked_child(Process& process) noexcept {
+    const auto own = static_cast<std::uint32_t>(::getpid());
+    // relaxed, both: a number that stands for itself.
+    const std::uint32_t home = __atomic_load_n(&process.wiped->home, __ATOMIC_RELAXED);
+    if (home == own || home == 0) return false;
+    if (home != kHomeUnknown) return true;
+    if (is_the_librarys_thread()) __atomic_store_n(&process.wiped->home, own, __ATOMIC_RELAXED);
+    return false;
+}
+
 bool OwnerLock::lock() noexcept {
     const auto self = static_cast<std::uint32_t>(::gettid());
     std::uint32_t wanted = self;
@@ -179,10 +206,11 @@ void call_at_thread_exit(Writer* writer) noexcept {
 
 Writer* thread_writer(Process& process) noexcept {
     if (t_writer != &g_no_writer) return t_writer;
+    if (in_vforked_child(process)) return &g_no_writer;
     const OwnerGuard guard(process.wiped->lock);
     if (!guard) return &g_no_writer;
     if (t_writer != &g_no_writer) return t_writer;  // by a signal handler, since we looked
-    if (process.wiped->alive == 0) adopt_after_fork(process);
+    if (process.wiped->home == 0) adopt_after_fork(process);
     Writer* writer = own_writer(process);
     if (writer != nullptr && state_of(writer)->exiting != 0) return &g_no_writer;
     if (writer == nullptr) writer = new_writer(process);
@@ -218,7 +246,7 @@ void adopt_after_fork(Process& process) noexcept {
     __atomic_store_n(&process.gave_up_at, std::uint64_t{0}, __ATOMIC_RELAXED);
     process.failed = process.starved = false;
     process.segment_name[0] = '\0';
-    process.wiped->alive = 1;
+    process.wiped->home = home_pid();
 }
 
 }  // namespace spanring::detail

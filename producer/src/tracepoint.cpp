@@ -76,9 +76,9 @@ Tracepoint::Tracepoint(bool start_segment) noexcept {
 }
 
 void Tracepoint::enter(bool start_segment) noexcept {
-    if (process_->wiped->alive == 0) {
+    if (process_->wiped->home == 0) {
         const OwnerGuard guard(process_->wiped->lock);
-        if (guard && process_->wiped->alive == 0) adopt_after_fork(*process_);
+        if (guard && process_->wiped->home == 0) adopt_after_fork(*process_);
     }
     const bool on = start(*process_) && enabled(load_flags());
     if (writer_->slot != nullptr) {
@@ -103,6 +103,10 @@ bool Tracepoint::settle_instance(bool start_segment) noexcept {
     const bool current = w.slot != nullptr && !replaced(p, w);
     if (!start_segment && w.slot == nullptr && state_of(&w)->epoch == epoch_of(p)) return false;
     if (!current || (start_segment && segment_of(w).revoked())) {
+        if (in_vforked_child(p)) {
+            reason_ = LossReason::kSignal;
+            return false;
+        }
         const OwnerGuard guard(p.wiped->lock);
         if (!guard) {
             reason_ = LossReason::kSignal;  // this thread looks at losses or waits in flush

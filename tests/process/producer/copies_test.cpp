@@ -50,6 +50,38 @@ TEST(Copies, of_the_library_share_context_and_segment) {
     });
 }
 
+// Before, the thread id noted with its writer was the child's: the second copy took the writer for
+// a dead thread's, and gave it back under the first.
+TEST(Copies, agree_on_a_thread_whose_vforked_child_traced_first) {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "ThreadSanitizer makes vfork a fork";
+#endif
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        { Span first("first"); }
+        const Work one_work = work_of(::dlopen(PLUGIN_ONE, RTLD_NOW | RTLD_LOCAL));
+        const Work two_work = work_of(::dlopen(PLUGIN_TWO, RTLD_NOW | RTLD_LOCAL));
+        std::thread([&] {
+            const pid_t child = ::vfork();
+            if (child == 0) {
+                one_work();
+                ::_exit(0);
+            }
+            ::waitpid(child, nullptr, 0);
+            one_work();
+            two_work();
+            Span host("host");
+            one_work();
+        }).join();
+        const auto spans = consumer.drain();
+        EXPECT_EQ(spans.size(), 5u);
+        constexpr auto kSignal = static_cast<unsigned>(LossReason::kSignal);
+        EXPECT_EQ(losses().spans[kSignal], 1u);
+        EXPECT_EQ(losses().details[kSignal], 1u);
+        EXPECT_EQ(losses().total(), 2u);
+        EXPECT_EQ(*consumer.segment(0).slots_declared(), 2u);
+    });
+}
+
 /// Pages in this process's address space.
 long mapped_pages() {
     long pages = 0;
