@@ -74,7 +74,8 @@ Result<CatalogueReader> CatalogueReader::open(const Folder& folder) {
     std::string uuid;
     auto asked = each_row(*database, "PRAGMA user_version", 0,
                           [&](Statement& row) { version = row.integer(0); });
-    if (asked)
+    // One that is being made has neither version nor tables.
+    if (asked && version == kCatalogueVersion)
         asked = each_row(*database, "SELECT uuid FROM position", 0,
                          [&](Statement& row) { uuid = row.text(0); });
     if (!asked) return std::move(asked).error();
@@ -154,7 +155,7 @@ Result<LossTotals> CatalogueReader::losses() {
     return totals;
 }
 
-bool CatalogueReader::filter_of(std::int64_t extent, std::vector<std::byte>* filter) {
+Result<bool> CatalogueReader::filter_of(std::int64_t extent, std::vector<std::byte>* filter) {
     bool found = false;
     auto read = each_row(database_, "SELECT trace_filter FROM extents WHERE id = ?", extent,
                          [&](Statement& row) {
@@ -162,7 +163,8 @@ bool CatalogueReader::filter_of(std::int64_t extent, std::vector<std::byte>* fil
                              filter->assign(bytes.begin(), bytes.end());
                              found = true;
                          });
-    return read && found;
+    if (!read) return std::move(read).error();
+    return found;
 }
 
 std::optional<std::uint32_t> CatalogueReader::service_id(const std::string& name) const {

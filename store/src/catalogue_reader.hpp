@@ -55,10 +55,10 @@ public:
     [[nodiscard]] Result<LossTotals> losses();
 
     /// Any time. The extent's trace filter; empty vector and false: it is gone, ask the log.
-    [[nodiscard]] bool filter_of(std::int64_t extent, std::vector<std::byte>* filter);
+    [[nodiscard]] Result<bool> filter_of(std::int64_t extent, std::vector<std::byte>* filter);
     /// Calls take(id, filter) for extents above `after`, ascending, until it returns false.
     template <typename Take>
-    void filters_after(std::int64_t after, Take take);
+    [[nodiscard]] Result<void> filters_after(std::int64_t after, Take take);
 
     [[nodiscard]] const LogEnd& position() const noexcept { return position_; }
     [[nodiscard]] const std::set<Key128>& host_keys() const noexcept { return host_keys_; }
@@ -80,12 +80,15 @@ private:
 };
 
 template <typename Take>
-void CatalogueReader::filters_after(std::int64_t after, Take take) {
+Result<void> CatalogueReader::filters_after(std::int64_t after, Take take) {
     auto rows = database_.prepare("SELECT id, trace_filter FROM extents WHERE id > ? ORDER BY id");
-    if (!rows) return;
+    if (!rows) return std::move(rows).error();
     rows->bind(1, after);
-    for (auto row = rows->step(); row && *row; row = rows->step())
-        if (!take(rows->integer(0), rows->bytes(1))) return;
+    for (;;) {
+        auto row = rows->step();
+        if (!row) return std::move(row).error();
+        if (!*row || !take(rows->integer(0), rows->bytes(1))) return {};
+    }
 }
 
 }  // namespace spanring::store

@@ -1,14 +1,16 @@
 // The catalogue's tables. Everything in them can be computed from the log; a catalogue of another
-// version or database is thrown away and rebuilt.
+// version or database is thrown away and rebuilt. Its pages have checksums: checksum_vfs.hpp.
 #pragma once
 
 namespace spanring::store {
 
 /// PRAGMA user_version. Raise it with every change below.
-inline constexpr int kCatalogueVersion = 3;
+inline constexpr int kCatalogueVersion = 4;
 
 // Before the first table is made, or it has no effect.
-inline constexpr const char* kCatalogueFirstPragmas = "PRAGMA auto_vacuum=INCREMENTAL;";
+inline constexpr const char* kCatalogueFirstPragmas =
+    "PRAGMA page_size=4096;"  // kCataloguePageBytes
+    "PRAGMA auto_vacuum=INCREMENTAL;";
 // WAL: readers never wait for the writer. NORMAL: no fsync but at checkpoints; after a power loss
 // the catalogue may lack its last groups, which are then read from the log again. The WAL is
 // bounded by the automatic checkpoint at 1,000 pages and cut to 16 MiB after a burst.

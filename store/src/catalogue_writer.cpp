@@ -50,6 +50,8 @@ Result<Database> create(const Folder& folder) {
 Result<Database> open_existing(const Folder& folder) {
     auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kWrite);
     if (!database) return database;
+    // Or a damaged page that only readers need would never be mended.
+    if (auto whole = database->check_pages(); !whole) return std::move(whole).error();
     if (auto ran = database->run(kCataloguePragmas); !ran) return std::move(ran).error();
     auto ours = is_ours(*database, folder.uuid());
     if (!ours) return std::move(ours).error();

@@ -90,11 +90,10 @@ Result<void> LogView::refresh_catalogue(
     if (anew) {
         auto opened = CatalogueReader::open(folder_);
         if (opened) catalogue_.emplace(std::move(*opened));
-        if (indexed_pieces_ != 0) {
-            pieces_.clear();
-            indexed_pieces_ = 0;
-            forget_tail();
-        }
+        // One that is missing or another's is the writer's to make.
+        if (!opened && opened.error().code == ErrorCode::kCorrupt)
+            warn_of_catalogue(opened.error());
+        if (indexed_pieces_ != 0) forget_extents();
         if (!catalogue_) return {};
     }
     const LogEnd before = catalogue_->position();
@@ -109,11 +108,9 @@ Result<void> LogView::refresh_catalogue(
         catalogue_->end();
     }
     if (!read) {
-        warn("the catalogue is not used: " + read.error().message);
+        warn_of_catalogue(read.error());
         catalogue_.reset();
-        pieces_.clear();
-        indexed_pieces_ = 0;
-        forget_tail();
+        forget_extents();
         return {};
     }
     if (anew || !fresh.empty() || before.number != catalogue_->position().number ||
@@ -123,6 +120,18 @@ Result<void> LogView::refresh_catalogue(
         tail_end_ = catalogue_->position();
     }
     return {};
+}
+
+void LogView::warn_of_catalogue(const Error& error) {
+    warn("the catalogue is not used: " + error.message);
+}
+
+/// Another catalogue numbers its extents anew.
+void LogView::forget_extents() {
+    pieces_.clear();
+    indexed_pieces_ = 0;
+    ++extents_dropped_;
+    forget_tail();
 }
 
 /// `pieces_` holds no tail now.

@@ -94,6 +94,8 @@ private:
     void add_to_tail(std::uint64_t window, const WindowFile& file, const FramePlace& place,
                      const MergedRange& range);
     void forget_tail();
+    void forget_extents();
+    void warn_of_catalogue(const Error& error);
     /// Null: it is gone. One that is open already is preferred if it is as `compacted` says.
     [[nodiscard]] bool is_ahead(const LogEnd& position);
     [[nodiscard]] std::shared_ptr<const WindowFile> window_file(std::uint64_t window,

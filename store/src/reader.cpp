@@ -62,6 +62,11 @@ WantedTraces ReaderImpl::wanted_of(const std::vector<TraceId>& ids) {
     return WantedTraces(all);
 }
 
+// Without a filter an extent's spans are looked at: that costs time, not answers.
+void ReaderImpl::warn_of_filters(const Error& error) {
+    view_.warn("the catalogue's filters are not used: " + error.message);
+}
+
 void ReaderImpl::load_filters() {
     CatalogueReader* catalogue = view_.catalogue();
     if (std::exchange(filters_of_, view_.extents_dropped()) != view_.extents_dropped()) {
@@ -70,12 +75,13 @@ void ReaderImpl::load_filters() {
         filter_bytes_ = 0;
     }
     if (catalogue == nullptr || filter_bytes_ >= kFilterBytesMax) return;
-    catalogue->filters_after(filters_loaded_, [&](std::int64_t id, auto filter) {
+    const auto read = catalogue->filters_after(filters_loaded_, [&](std::int64_t id, auto filter) {
         filters_[id].assign(filter.begin(), filter.end());
         filter_bytes_ += filter.size();
         filters_loaded_ = id;
         return filter_bytes_ < kFilterBytesMax;
     });
+    if (!read) warn_of_filters(read.error());
 }
 
 bool ReaderImpl::filter_allows(const Piece& piece, const WantedTraces& wanted) {
@@ -84,10 +90,11 @@ bool ReaderImpl::filter_allows(const Piece& piece, const WantedTraces& wanted) {
     std::span<const std::byte> filter;
     if (const auto held = filters_.find(piece.id); held != filters_.end()) {
         filter = held->second;
-    } else if (view_.catalogue()->filter_of(piece.id, &fetched)) {
-        filter = fetched;
     } else {
-        return true;
+        const auto found = view_.catalogue()->filter_of(piece.id, &fetched);
+        if (!found) warn_of_filters(found.error());
+        if (!found || !*found) return true;
+        filter = fetched;
     }
     return may_contain(filter, wanted);
 }

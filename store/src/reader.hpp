@@ -48,6 +48,7 @@ private:
     bool may_match(const Piece& piece, const SpanFilter& filter, const WantedTraces& wanted);
     bool filter_allows(const Piece& piece, const WantedTraces& wanted);
     void load_filters();
+    void warn_of_filters(const Error& error);
     /// In the forms in which extents may hold them.
     [[nodiscard]] WantedTraces wanted_of(const std::vector<TraceId>& ids);
     /// Row `index` as a span; false with a warning if it cannot be read.

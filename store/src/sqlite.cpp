@@ -2,6 +2,10 @@
 
 #include <sqlite3.h>
 
+#include <array>
+
+#include "checksum_vfs.hpp"
+
 namespace spanring::store {
 namespace {
 
@@ -54,13 +58,18 @@ Result<Database> Database::open(const std::string& file, Mode mode) {
         (mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
         SQLITE_OPEN_NOMUTEX;
     sqlite3* handle = nullptr;
-    const int code = sqlite3_open_v2(file.c_str(), &handle, flags, nullptr);
+    const char* vfs = checksum_vfs();
+    if (vfs == nullptr) return Error{ErrorCode::kNoSpace, file + ": out of memory"};
+    const int code = sqlite3_open_v2(file.c_str(), &handle, flags, vfs);
     Database database;
     database.handle_.reset(handle);
     database.file_ = file;
     if (handle == nullptr) return Error{ErrorCode::kNoSpace, file + ": out of memory"};
     if (code != SQLITE_OK) return error_of(handle, file);
     sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+    // Of a file that is still empty; any other says for itself what it keeps free.
+    int reserved = kPageChecksumBytes;
+    sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     return database;
 }
 
@@ -77,6 +86,25 @@ Result<Statement> Database::prepare(const char* sql) {
     Statement statement;
     statement.handle_.reset(handle);
     return statement;
+}
+
+Result<void> Database::check_pages() {
+    // Through SQLite's own descriptor: closing another one of the file would drop its locks.
+    sqlite3_file* file = nullptr;
+    sqlite3_int64 bytes = 0;
+    if (sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+            SQLITE_OK ||
+        file->pMethods == nullptr || file->pMethods->xFileSize(file, &bytes) != SQLITE_OK)
+        return Error{ErrorCode::kIo, file_ + ": its size is not to be had"};
+    std::array<std::byte, kCataloguePageBytes> page;
+    for (sqlite3_int64 at = 0; at < bytes; at += kCataloguePageBytes) {
+        const int code = file->pMethods->xRead(file, page.data(), page.size(), at);
+        if (code != SQLITE_OK)
+            return Error{
+                code_of(code),
+                file_ + ": page " + std::to_string(at / kCataloguePageBytes + 1) + " is damaged"};
+    }
+    return {};
 }
 
 Error Database::error() const {

@@ -1,5 +1,6 @@
 // The little of SQLite that the catalogue needs, as RAII and Result. The header of SQLite itself is
-// seen by sqlite.cpp alone. Threads: a Database and its statements belong to one thread at a time.
+// seen by sqlite.cpp and checksum_vfs.cpp
+// alone. Threads: a Database and its statements belong to one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,9 @@ public:
     /// Runs statements that give no rows.
     [[nodiscard]] Result<void> run(const char* sql);
     [[nodiscard]] Result<Statement> prepare(const char* sql);
+    /// Looks at all pages, where the statements look at those only that they need. Errors:
+    /// kCorrupt: one is damaged.
+    [[nodiscard]] Result<void> check_pages();
     [[nodiscard]] Error error() const;
 
 private:

@@ -1,14 +1,16 @@
-// Any bytes as the catalogue of a sound database. What is no catalogue is passed over: every answer
-// is that of the log. One that is damaged somewhere (it has no checksums of its own) may hide
-// spans, but whoever reads it gets an answer or an error.
+// Any bytes as the catalogue of a sound database. One that is damaged is passed over: every answer
+// is that of the log. One that somebody made, with right checksums, may hide spans, but whoever
+// reads it gets an answer or an error.
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 
+#include "checksum_vfs.hpp"
 #include "require.hpp"
 #include "scratch_folder.hpp"
 #include "spanring/store/database.hpp"
@@ -54,6 +56,13 @@ struct Sound {
     }
 };
 
+void set_checksums(std::string& file) {
+    const auto bytes = std::as_writable_bytes(std::span(file));
+    for (std::size_t at = 0; at + kCataloguePageBytes <= bytes.size(); at += kCataloguePageBytes)
+        set_page_checksum(bytes.subspan(at, kCataloguePageBytes),
+                          static_cast<std::uint32_t>(at / kCataloguePageBytes + 1));
+}
+
 /// Whether all that is asked is answered as the log has it.
 bool answers_rightly(Reader& reader) {
     int found = 0;
@@ -77,21 +86,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t coun
     using namespace spanring::store;
     static Sound sound;
     // The good file with the input over a part of it, which the first bytes choose; or the input.
+    // An odd third byte: with the checksums that belong to it.
     if (count < 4) return 0;
     std::string file = sound.good;
     const std::size_t at = (data[0] | data[1] << 8) % file.size();
     const std::string patch(reinterpret_cast<const char*>(data) + 3, count - 3);
-    if (data[2] == 0) {
+    const bool forged = data[2] % 2 != 0;
+    if (data[2] < 2) {
         file = patch;
     } else {
         file.replace(at, std::min(patch.size(), file.size() - at),
                      patch.substr(0, file.size() - at));
     }
+    if (forged) set_checksums(file);
     for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(sound.catalogue + suffix);
     std::ofstream(sound.catalogue, std::ios::binary) << file;
     auto reader = Reader::open(sound.path);
     const bool right = reader.ok() && answers_rightly(**reader);
-    require(right || data[2] != 0 || patch.starts_with("SQLite format 3"),
-            "what is no catalogue is passed over");
+    require(right || forged, "what is damaged is passed over");
     return 0;
 }
