@@ -62,7 +62,9 @@ private:
 /// Drains all segments of a directory, assembles, and releases.
 class MiniConsumer {
 public:
-    explicit MiniConsumer(const shm::RingDirectory& directory) : directory_(directory) {}
+    /// `clock`: what times are converted by, if not by this machine's.
+    explicit MiniConsumer(const shm::RingDirectory& directory, consumer::ClockSource clock = {})
+        : directory_(directory), clock_(std::move(clock)) {}
 
     /// One turn and the next, so that what is held back is applied. Returns the finished spans.
     std::vector<codec::Span> drain() {
@@ -116,7 +118,8 @@ private:
         EXPECT_TRUE(reader.ok()) << (reader.ok() ? "" : reader.error().message);
         slot->reader.emplace(std::move(*reader));
         const auto& id = slot->reader->identity();
-        slot->clock.emplace(id.clock_kind, consumer::system_clock_source(id.clock_kind));
+        slot->clock.emplace(id.clock_kind,
+                            clock_ ? clock_ : consumer::system_clock_source(id.clock_kind));
         slot->assembler = std::make_unique<consumer::Assembler>(
             codec::Instance{id.instance, id.host_key, id.span_key}, *slot->clock, *slot);
         slot->assembler->set_resource(*slot->reader->resource());
@@ -196,6 +199,7 @@ private:
 
     bool complete_{true};  ///< the last feed left no stream out
     const shm::RingDirectory& directory_;
+    const consumer::ClockSource clock_;
     consumer::RowSink sink_;  // one: assemblers remember names by its epoch
     std::map<std::string, std::unique_ptr<Segment>> segments_;
 };
