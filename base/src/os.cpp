@@ -72,7 +72,25 @@ auto retry(F&& call) noexcept -> decltype(call()) {
     return result;
 }
 
+std::atomic<Observer> g_observer{nullptr};
+
+/// Tells the observer, if there is one, of what succeeded; errno stays. Returns `result`.
+template <typename Number>
+Number told(Number result, const Change& change) noexcept {
+    // relaxed: no data hangs on it; a test sets it before it starts what it watches.
+    const Observer observer = g_observer.load(std::memory_order_relaxed);
+    if (observer == nullptr || result < 0) return result;
+    const int cause = errno;
+    observer(change);
+    errno = cause;
+    return result;
+}
+
 }  // namespace
+
+void observe(Observer observer) noexcept {
+    g_observer.store(observer);
+}
 
 void inject_fault(Call kind, std::uint64_t nth, int errno_value) noexcept {
     arm(kind, nth, errno_value, kOnce);
@@ -93,12 +111,16 @@ std::uint64_t clear_fault() noexcept {
 
 int open_at(int dir_fd, const char* path, int flags, mode_t mode) noexcept {
     if (fails(Call::kOpen, path)) return -1;
-    return retry([&] { return ::openat(dir_fd, path, flags | O_CLOEXEC, mode); });
+    const int fd = retry([&] { return ::openat(dir_fd, path, flags | O_CLOEXEC, mode); });
+    return told(
+        fd,
+        {.kind = Change::Kind::kOpened, .fd = dir_fd, .path = path, .file = fd, .number = flags});
 }
 
 int make_dir_at(int dir_fd, const char* path, mode_t mode) noexcept {
     if (fails(Call::kMkdir)) return -1;
-    return ::mkdirat(dir_fd, path, mode);
+    return told(::mkdirat(dir_fd, path, mode),
+                {.kind = Change::Kind::kMadeFolder, .fd = dir_fd, .path = path});
 }
 
 int stat_fd(int fd, struct stat* out) noexcept {
@@ -118,7 +140,8 @@ int change_mode(int fd, mode_t mode) noexcept {
 
 int truncate(int fd, off_t bytes) noexcept {
     if (fails(Call::kTruncate)) return -1;
-    return retry([&] { return ::ftruncate(fd, bytes); });
+    return told(retry([&] { return ::ftruncate(fd, bytes); }),
+                {.kind = Change::Kind::kResized, .fd = fd, .number = bytes});
 }
 
 int allocate(int fd, off_t offset, off_t bytes) noexcept {
@@ -127,7 +150,9 @@ int allocate(int fd, off_t offset, off_t bytes) noexcept {
     do {
         error = ::posix_fallocate(fd, offset, bytes);
     } while (error == EINTR);
-    if (error == 0) return 0;
+    const Change done{
+        .kind = Change::Kind::kAllocated, .fd = fd, .offset = offset, .number = bytes};
+    if (error == 0) return told(0, done);
     errno = error;
     return -1;
 }
@@ -157,51 +182,85 @@ ssize_t read_at(int fd, void* out, std::size_t bytes, off_t offset) noexcept {
     return retry([&] { return ::pread(fd, out, bytes, offset); });
 }
 
+namespace {
+ssize_t written(int fd, const struct iovec* pieces, off_t offset, ssize_t put) noexcept {
+    return told(put, {.kind = Change::Kind::kWritten,
+                      .fd = fd,
+                      .data = pieces,
+                      .offset = offset,
+                      .number = put});
+}
+struct iovec piece_of(const void* data, std::size_t bytes) noexcept {
+    return {const_cast<void*>(data), bytes};
+}
+}  // namespace
+
 ssize_t write(int fd, const void* data, std::size_t bytes) noexcept {
     if (fails(Call::kWrite)) return -1;
-    return retry([&] { return ::write(fd, data, bytes); });
+    const struct iovec piece = piece_of(data, bytes);
+    return written(fd, &piece, -1, retry([&] { return ::write(fd, data, bytes); }));
 }
 
 ssize_t write_at(int fd, const void* data, std::size_t bytes, off_t offset) noexcept {
     if (fails(Call::kWrite)) return -1;
-    return retry([&] { return ::pwrite(fd, data, bytes, offset); });
+    const struct iovec piece = piece_of(data, bytes);
+    return written(fd, &piece, offset, retry([&] { return ::pwrite(fd, data, bytes, offset); }));
 }
 
 ssize_t write_vector(int fd, const struct iovec* pieces, int count) noexcept {
     if (fails(Call::kWrite)) return -1;
-    return retry([&] { return ::writev(fd, pieces, count); });
+    return written(fd, pieces, -1, retry([&] { return ::writev(fd, pieces, count); }));
 }
 
 ssize_t write_vector_at(int fd, const struct iovec* pieces, int count, off_t offset) noexcept {
     if (fails(Call::kWrite)) return -1;
-    return retry([&] { return ::pwritev(fd, pieces, count, offset); });
+    return written(fd, pieces, offset, retry([&] { return ::pwritev(fd, pieces, count, offset); }));
 }
 
+namespace {
+// Never retried: after a failed fsync the kernel may have dropped the dirty pages.
+template <typename Sync>
+int sync_by(int fd, Sync sync) noexcept {
+    (void)told(0, {.kind = Change::Kind::kSyncBegun, .fd = fd});
+    const int result = fails(Call::kSync) ? -1 : sync(fd);
+    const auto kind = result == 0 ? Change::Kind::kSynced : Change::Kind::kSyncFailed;
+    (void)told(0, {.kind = kind, .fd = fd});
+    return result;
+}
+}  // namespace
+
 int sync(int fd) noexcept {
-    // Never retried: after a failed fsync the kernel may have dropped the dirty pages.
-    if (fails(Call::kSync)) return -1;
-    return ::fsync(fd);
+    return sync_by(fd, ::fsync);
 }
 
 int sync_data(int fd) noexcept {
-    if (fails(Call::kSync)) return -1;
-    return ::fdatasync(fd);
+    return sync_by(fd, ::fdatasync);
 }
 
 int rename_at(int old_dir, const char* old_path, int new_dir, const char* new_path,
               unsigned flags) noexcept {
     if (fails(Call::kRename)) return -1;
-    return ::renameat2(old_dir, old_path, new_dir, new_path, flags);
+    return told(::renameat2(old_dir, old_path, new_dir, new_path, flags),
+                {.kind = Change::Kind::kRenamed,
+                 .fd = old_dir,
+                 .path = old_path,
+                 .file = new_dir,
+                 .new_path = new_path});
 }
 
 int link_at(int old_dir, const char* old_path, int new_dir, const char* new_path) noexcept {
     if (fails(Call::kLink)) return -1;
-    return ::linkat(old_dir, old_path, new_dir, new_path, 0);
+    return told(::linkat(old_dir, old_path, new_dir, new_path, 0), {.kind = Change::Kind::kLinked,
+                                                                    .fd = old_dir,
+                                                                    .path = old_path,
+                                                                    .file = new_dir,
+                                                                    .new_path = new_path});
 }
 
 int unlink_at(int dir_fd, const char* path, int flags) noexcept {
     if (fails(Call::kUnlink)) return -1;
-    return ::unlinkat(dir_fd, path, flags);
+    return told(::unlinkat(dir_fd, path, flags),
+                {.kind = Change::Kind::kUnlinked, .fd = dir_fd, .path = path});
 }
 
 int flock(int fd, int operation) noexcept {

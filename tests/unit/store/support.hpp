@@ -25,9 +25,8 @@ namespace spanring::store::testing {
 
 class TempDir {
 public:
-    TempDir() {
-        char name[] = "/tmp/spanring-store-XXXXXX";
-        path_ = ::mkdtemp(name);
+    explicit TempDir(const std::string& where = "/tmp") : path_(where + "/spanring-store-XXXXXX") {
+        EXPECT_NE(::mkdtemp(path_.data()), nullptr) << where;
     }
     ~TempDir() { remove(path_); }
     TempDir(const TempDir&) = delete;

@@ -52,6 +52,35 @@ void inject_lasting_fault(Call kind, std::uint64_t nth, int errno_value) noexcep
 /// "fail the n-th, n = 1, 2, ...".
 std::uint64_t clear_fault() noexcept;
 
+/// What a call has done to a file or a name. Of names, `fd` is the folder and `path` below it.
+struct Change {
+    enum class Kind : std::uint8_t {
+        kOpened,      ///< open_at: `path` is open as `file`; `number`: its flags
+        kMadeFolder,  ///< make_dir_at
+        kWritten,     ///< `number` bytes at `offset` (-1: they end at the file's position)
+        kResized,     ///< truncate: to `number` bytes
+        kAllocated,   ///< allocate: `number` bytes at `offset`
+        kSyncBegun,
+        kSynced,
+        kSyncFailed,
+        kRenamed,  ///< to `new_path` in `file`
+        kLinked,   ///< as above
+        kUnlinked,
+    };
+    Kind kind;
+    int fd;
+    const char* path{nullptr};
+    int file{-1};
+    const char* new_path{nullptr};
+    const struct iovec* data{nullptr};  ///< kWritten: what it was taken from
+    off_t offset{0};
+    off_t number{0};
+};
+/// Called behind each call that succeeded in changing something (and before a sync) on its thread.
+using Observer = void (*)(const Change&);
+/// For tests: a model of the disk. Null: nobody looks.
+void observe(Observer observer) noexcept;
+
 int open_at(int dir_fd, const char* path, int flags, mode_t mode = 0) noexcept;
 int make_dir_at(int dir_fd, const char* path, mode_t mode) noexcept;
 int stat_fd(int fd, struct stat* out) noexcept;
