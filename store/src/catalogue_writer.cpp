@@ -64,6 +64,8 @@ Result<Database> open_existing(const Folder& folder) {
 void CatalogueWriter::discard(const Folder& folder) {
     for (const char* suffix : {"", "-wal", "-shm"})
         (void)os::unlink_at(folder.fd(), (std::string(kCatalogueName) + suffix).c_str());
+    // Before a new one is made: after a power loss, an old WAL beside it would be replayed into it.
+    (void)folder.sync_names();
 }
 
 Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& folder,

@@ -38,6 +38,18 @@ Result<Directory> list(int folder_fd, const std::string& path) {
     return dir;
 }
 
+/// Makes the name of a new folder durable. One that cannot be listed has to do without.
+Result<void> sync_name_of(const std::string& path) {
+    const std::size_t slash = path.find_last_not_of('/') == std::string::npos
+                                  ? std::string::npos
+                                  : path.rfind('/', path.find_last_not_of('/'));
+    const std::string parent =
+        slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+    const UniqueFd fd(os::open_at(AT_FDCWD, parent.c_str(), O_RDONLY | O_DIRECTORY));
+    if (fd.valid() && os::sync(fd.get()) != 0) return os_error(errno, parent);
+    return {};
+}
+
 /// mkdir -p: parents with the usual mode, the last one private.
 Result<void> make_directories(const std::string& path) {
     for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
@@ -47,6 +59,7 @@ Result<void> make_directories(const std::string& path) {
         if (os::stat_at(AT_FDCWD, parent.c_str(), &found, 0) == 0) continue;
         if (os::make_dir_at(AT_FDCWD, parent.c_str(), 0755) != 0 && errno != EEXIST)
             return os_error(errno, "cannot create " + parent);
+        if (auto synced = sync_name_of(parent); !synced) return synced;
     }
     if (os::make_dir_at(AT_FDCWD, path.c_str(), 0700) != 0 && errno != EEXIST)
         return os_error(errno, "cannot create " + path);
@@ -152,6 +165,8 @@ Result<void> Folder::write_identity() {
         return os_error(errno, "cannot create " + file("uuid"));
     uuid_ = hex;
     is_new_ = true;
+    // A commit is promised to survive, so the folder must.
+    if (auto synced = sync_name_of(path_); !synced) return synced;
     return sync_names();
 }
 
@@ -194,6 +209,19 @@ Result<void> Folder::remove_window(std::uint64_t window) const {
         return os_error(errno, "cannot remove " + file(name));
     SPANRING_TESTPOINT("retire.removed");
     return {};
+}
+
+Result<void> Folder::sync_windows_from(std::uint64_t first) const {
+    auto existing = windows();
+    if (!existing) return std::move(existing).error();
+    for (const std::uint64_t window : *existing) {
+        if (window < first) continue;
+        auto fd = open_window(window, O_RDONLY);
+        if (!fd) return std::move(fd).error();
+        if (os::sync_data(fd->get()) != 0)
+            return os_error(errno, file(window_name(window)) + ": fdatasync");
+    }
+    return sync_names();
 }
 
 Result<void> Folder::sync_names() const {

@@ -48,23 +48,27 @@ std::shared_ptr<const WindowFile> LogView::window_file(std::uint64_t window,
 
 Result<void> LogView::refresh(const std::function<Result<void>(CatalogueReader&)>& inside) {
     // Windows are compacted once and one after the other: twice in a row is unlikely, more often
-    // than this impossible but for a compactor that outruns a refresh.
-    constexpr int kTriesMax = 16;
-    for (int i = 0; i < kTriesMax; ++i) {
-        auto whole = refresh_once(inside);
+    // than this impossible but for a compactor that outruns a refresh, or a catalogue that lost
+    // its end by a power loss, until the next writer makes it anew.
+    constexpr int kTriesMax = 4;
+    for (int i = 0; i <= kTriesMax; ++i) {
+        if (i == kTriesMax) drop_catalogue("it does not know windows that were compacted");
+        auto whole = refresh_once(inside, i != kTriesMax);
         if (!whole) return std::move(whole).error();
         if (*whole) return refresh_open_spans();
     }
     return Error{ErrorCode::kBusy, folder_.path() + ": its windows are replaced all the time"};
 }
 
-Result<bool> LogView::refresh_once(const std::function<Result<void>(CatalogueReader&)>& inside) {
+Result<bool> LogView::refresh_once(const std::function<Result<void>(CatalogueReader&)>& inside,
+                                   bool with_catalogue) {
     auto windows = folder_.windows();
     if (!windows) return std::move(windows).error();
     // A new window may make the end of the one before void; and its catalogue is on its way.
     if (*windows != windows_) forget_tail();
     windows_ = std::move(*windows);
-    if (auto read = refresh_catalogue(inside); !read) return std::move(read).error();
+    if (with_catalogue)
+        if (auto read = refresh_catalogue(inside); !read) return std::move(read).error();
     drop_pieces_of_gone_windows();
     auto whole = refresh_tail();
     if (!whole || !*whole) return whole;
@@ -92,7 +96,7 @@ Result<void> LogView::refresh_catalogue(
         if (opened) catalogue_.emplace(std::move(*opened));
         // One that is missing or another's is the writer's to make.
         if (!opened && opened.error().code == ErrorCode::kCorrupt)
-            warn_of_catalogue(opened.error());
+            warn_of_catalogue(opened.error().message);
         if (indexed_pieces_ != 0) forget_extents();
         if (!catalogue_) return {};
     }
@@ -108,9 +112,7 @@ Result<void> LogView::refresh_catalogue(
         catalogue_->end();
     }
     if (!read) {
-        warn_of_catalogue(read.error());
-        catalogue_.reset();
-        forget_extents();
+        drop_catalogue(read.error().message);
         return {};
     }
     if (anew || !fresh.empty() || before.number != catalogue_->position().number ||
@@ -122,8 +124,14 @@ Result<void> LogView::refresh_catalogue(
     return {};
 }
 
-void LogView::warn_of_catalogue(const Error& error) {
-    warn("the catalogue is not used: " + error.message);
+void LogView::drop_catalogue(const std::string& cause) {
+    warn_of_catalogue(cause);
+    catalogue_.reset();
+    forget_extents();
+}
+
+void LogView::warn_of_catalogue(const std::string& cause) {
+    warn("the catalogue is not used: " + cause);
 }
 
 /// Another catalogue numbers its extents anew.

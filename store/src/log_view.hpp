@@ -84,7 +84,8 @@ private:
         const std::function<Result<void>(CatalogueReader&)>& inside);
     /// False: a window was replaced on the way, everything has to be looked at again.
     [[nodiscard]] Result<bool> refresh_once(
-        const std::function<Result<void>(CatalogueReader&)>& inside);
+        const std::function<Result<void>(CatalogueReader&)>& inside, bool with_catalogue);
+    void drop_catalogue(const std::string& cause);
     [[nodiscard]] Result<bool> refresh_tail();
     [[nodiscard]] Result<bool> scan_tail(std::uint64_t window, std::uint64_t void_from);
     [[nodiscard]] Result<void> refresh_open_spans();
@@ -95,7 +96,7 @@ private:
                      const MergedRange& range);
     void forget_tail();
     void forget_extents();
-    void warn_of_catalogue(const Error& error);
+    void warn_of_catalogue(const std::string& cause);
     /// Null: it is gone. One that is open already is preferred if it is as `compacted` says.
     [[nodiscard]] bool is_ahead(const LogEnd& position);
     [[nodiscard]] std::shared_ptr<const WindowFile> window_file(std::uint64_t window,

@@ -65,6 +65,9 @@ Result<void> repair_window(const Folder& folder, std::uint64_t window, bool newe
     auto damage = walk(folder, window, newest, nullptr);
     if (!damage) return std::move(damage).error();
     if (damage->bytes == 0) return {};
+    // Its places are those of the old files, also if we are killed behind the first new one. The
+    // next start of a writer makes it anew.
+    CatalogueWriter::discard(folder);
     auto kept = keep_aside(folder, window);
     if (!kept) return std::move(kept).error();
     if (damage->frames == 0) {
@@ -105,8 +108,6 @@ Result<RepairReport> repair(const std::string& path, const Progress& progress) {
             return std::move(repaired).error();
         if (progress) progress(done, total);
     }
-    // Its places are those of the old files. The next start of a writer makes it anew.
-    if (report.windows != 0) CatalogueWriter::discard(*folder);
     return report;
 }
 

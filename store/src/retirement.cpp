@@ -52,6 +52,10 @@ Result<std::uint64_t> retire_windows(const Folder& folder, const RetirementRule&
         total -= bytes[i];
         ++removed;
     }
+    // Before the catalogue forgets them: after a power loss they would be there again, in the log
+    // alone.
+    if (removed != 0)
+        if (auto synced = folder.sync_names(); !synced) return std::move(synced).error();
     return removed;
 }
 
@@ -62,6 +66,7 @@ Result<bool> retire_oldest(const Folder& folder) {
     if (!kept) return std::move(kept).error();
     if (windows->empty() || windows->front() >= *kept) return false;
     if (auto gone = folder.remove_window(windows->front()); !gone) return std::move(gone).error();
+    (void)folder.sync_names();  // as above; here the room matters more
     return true;
 }
 

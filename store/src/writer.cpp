@@ -156,8 +156,10 @@ Result<void> WriterImpl::append(std::span<const std::byte> bytes) {
 // Nothing is tried twice: after a failed write or sync nobody knows what the file holds.
 bool WriterImpl::abandon_window(std::uint64_t good_bytes) {
     const std::uint64_t number = window_->number();
-    const bool removed = good_bytes == 0 && folder_.remove_window(number).ok();
-    const bool gone = removed || window_->cut(good_bytes).ok();
+    // Gone for good: after a power loss it would be there again, beside what is committed instead.
+    const bool removed =
+        good_bytes == 0 && folder_.remove_window(number).ok() && folder_.sync_names().ok();
+    const bool gone = removed || (window_->cut(good_bytes).ok() && window_->sync().ok());
     close_window();
     return gone;
 }
