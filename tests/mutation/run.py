@@ -57,7 +57,8 @@ class Tree:
 
     def failing(self, tests: str, stop_at_first: bool) -> list[str]:
         """Runs the tests; returns the names of those that failed."""
-        command = ["ctest", "--test-dir", str(self.build), "-R", tests, "-j", self.jobs, "--no-tests=error"]
+        command = ["ctest", "--test-dir", str(self.build), "-R", tests, "-j", self.jobs,
+                   "--no-tests=error"]
         if stop_at_first:
             command.append("--stop-on-failure")
         ran = subprocess.run(command, env=self.environment, capture_output=True, text=True)
