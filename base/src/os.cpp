@@ -31,24 +31,33 @@ struct Fault {
 };
 Fault g_fault;
 
+enum class Fate : std::uint8_t { kGo, kFail, kHalf };
+
 // Sequentially consistent throughout: only tests come here, and clarity is worth more than time.
-bool fail_armed(Call kind, std::uint32_t mode, const char* path) noexcept {
+Fate fate_when_armed(Call kind, std::uint32_t mode, const char* path) noexcept {
     const Call wanted = g_fault.kind.load();
-    if (wanted != Call::kAny && wanted != kind) return false;
+    if (wanted != Call::kAny && wanted != kind) return Fate::kGo;
     const char* part = g_fault.name_part.load();
-    if (part != nullptr && (path == nullptr || std::strstr(path, part) == nullptr)) return false;
+    if (part != nullptr && (path == nullptr || std::strstr(path, part) == nullptr))
+        return Fate::kGo;
     const std::uint64_t number = g_fault.seen.fetch_add(1) + 1;
     const std::uint64_t nth = g_fault.nth.load();
-    if (mode == kOnce ? number != nth : number < nth) return false;
+    if (mode == kOnce ? number != nth : number < nth) return Fate::kGo;
     g_fault.failed.fetch_add(1);
-    errno = g_fault.errno_value.load();
-    return true;
+    const int error = g_fault.errno_value.load();
+    if (error == kShortTransfer) return Fate::kHalf;
+    errno = error;
+    return Fate::kFail;
+}
+
+inline Fate fate_of(Call kind, const char* path = nullptr) noexcept {
+    // relaxed: no data hangs on it; a test arms the seam before it starts what it watches.
+    const std::uint32_t mode = g_fault.armed.load(std::memory_order_relaxed);
+    return mode == kDisarmed ? Fate::kGo : fate_when_armed(kind, mode, path);
 }
 
 inline bool fails(Call kind, const char* path = nullptr) noexcept {
-    // relaxed: no data hangs on it; a test arms the seam before it starts what it watches.
-    const std::uint32_t mode = g_fault.armed.load(std::memory_order_relaxed);
-    return mode != kDisarmed && fail_armed(kind, mode, path);
+    return fate_of(kind, path) == Fate::kFail;
 }
 
 void arm(Call kind, std::uint64_t nth, int errno_value, std::uint32_t mode,
@@ -70,6 +79,16 @@ auto retry(F&& call) noexcept -> decltype(call()) {
         result = call();
     } while (result < 0 && errno == EINTR);
     return result;
+}
+
+/// A read or write, or half of one.
+template <typename F>
+ssize_t transfer(Call kind, std::size_t bytes, F&& call) noexcept {
+    return retry([&]() -> ssize_t {
+        const Fate fate = fate_of(kind);
+        if (fate == Fate::kFail) return -1;
+        return call(fate == Fate::kHalf ? bytes / 2 : bytes);
+    });
 }
 
 std::atomic<Observer> g_observer{nullptr};
@@ -109,9 +128,14 @@ std::uint64_t clear_fault() noexcept {
     return g_fault.failed.load();
 }
 
+bool injected(Call kind) noexcept {
+    return fails(kind);
+}
+
 int open_at(int dir_fd, const char* path, int flags, mode_t mode) noexcept {
-    if (fails(Call::kOpen, path)) return -1;
-    const int fd = retry([&] { return ::openat(dir_fd, path, flags | O_CLOEXEC, mode); });
+    const int fd = retry([&] {
+        return fails(Call::kOpen, path) ? -1 : ::openat(dir_fd, path, flags | O_CLOEXEC, mode);
+    });
     return told(
         fd,
         {.kind = Change::Kind::kOpened, .fd = dir_fd, .path = path, .file = fd, .number = flags});
@@ -139,16 +163,14 @@ int change_mode(int fd, mode_t mode) noexcept {
 }
 
 int truncate(int fd, off_t bytes) noexcept {
-    if (fails(Call::kTruncate)) return -1;
-    return told(retry([&] { return ::ftruncate(fd, bytes); }),
+    return told(retry([&] { return fails(Call::kTruncate) ? -1 : ::ftruncate(fd, bytes); }),
                 {.kind = Change::Kind::kResized, .fd = fd, .number = bytes});
 }
 
 int allocate(int fd, off_t offset, off_t bytes) noexcept {
-    if (fails(Call::kAllocate)) return -1;
     int error;
     do {
-        error = ::posix_fallocate(fd, offset, bytes);
+        error = fails(Call::kAllocate) ? errno : ::posix_fallocate(fd, offset, bytes);
     } while (error == EINTR);
     const Change done{
         .kind = Change::Kind::kAllocated, .fd = fd, .offset = offset, .number = bytes};
@@ -173,13 +195,11 @@ int advise(void* address, std::size_t bytes, int advice) noexcept {
 }
 
 ssize_t read(int fd, void* out, std::size_t bytes) noexcept {
-    if (fails(Call::kRead)) return -1;
-    return retry([&] { return ::read(fd, out, bytes); });
+    return transfer(Call::kRead, bytes, [&](std::size_t n) { return ::read(fd, out, n); });
 }
 
 ssize_t read_at(int fd, void* out, std::size_t bytes, off_t offset) noexcept {
-    if (fails(Call::kRead)) return -1;
-    return retry([&] { return ::pread(fd, out, bytes, offset); });
+    return transfer(Call::kRead, bytes, [&](std::size_t n) { return ::pread(fd, out, n, offset); });
 }
 
 namespace {
@@ -196,15 +216,17 @@ struct iovec piece_of(const void* data, std::size_t bytes) noexcept {
 }  // namespace
 
 ssize_t write(int fd, const void* data, std::size_t bytes) noexcept {
-    if (fails(Call::kWrite)) return -1;
     const struct iovec piece = piece_of(data, bytes);
-    return written(fd, &piece, -1, retry([&] { return ::write(fd, data, bytes); }));
+    return written(fd, &piece, -1, transfer(Call::kWrite, bytes, [&](std::size_t n) {
+                       return ::write(fd, data, n);
+                   }));
 }
 
 ssize_t write_at(int fd, const void* data, std::size_t bytes, off_t offset) noexcept {
-    if (fails(Call::kWrite)) return -1;
     const struct iovec piece = piece_of(data, bytes);
-    return written(fd, &piece, offset, retry([&] { return ::pwrite(fd, data, bytes, offset); }));
+    return written(fd, &piece, offset, transfer(Call::kWrite, bytes, [&](std::size_t n) {
+                       return ::pwrite(fd, data, n, offset);
+                   }));
 }
 
 ssize_t write_vector(int fd, const struct iovec* pieces, int count) noexcept {
@@ -264,8 +286,7 @@ int unlink_at(int dir_fd, const char* path, int flags) noexcept {
 }
 
 int flock(int fd, int operation) noexcept {
-    if (fails(Call::kLock)) return -1;
-    return retry([&] { return ::flock(fd, operation); });
+    return retry([&] { return fails(Call::kLock) ? -1 : ::flock(fd, operation); });
 }
 
 namespace {
@@ -302,10 +323,10 @@ int record_lock_holder(int fd, pid_t* holder) noexcept {
 }
 
 int random_bytes(void* out, std::size_t bytes) noexcept {
-    if (fails(Call::kRandom)) return -1;
     auto* next = static_cast<unsigned char*>(out);
     while (bytes > 0) {
-        const ssize_t got = retry([&] { return ::getrandom(next, bytes, 0); });
+        const ssize_t got =
+            transfer(Call::kRandom, bytes, [&](std::size_t n) { return ::getrandom(next, n, 0); });
         if (got < 0) return -1;
         next += got;
         bytes -= static_cast<std::size_t>(got);

@@ -11,17 +11,23 @@
 #include <array>
 #include <cerrno>
 
+#include "spanring/base/os.hpp"
 #include "spanring/shm/doorbell.hpp"
 #include "spanring/shm/process_identity.hpp"
 
 namespace spanring::consumer {
 namespace {
 
+template <typename F>
+int watch_call(F&& call) noexcept {
+    return os::checked(os::Call::kWatch, call);
+}
+
 bool add(int epoll, int fd) noexcept {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = fd;
-    return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+    return watch_call([&] { return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event); }) == 0;
 }
 
 }  // namespace
@@ -30,14 +36,16 @@ Result<std::unique_ptr<Watcher>> Watcher::start(const std::string& path, std::ui
                                                 bool watch_signals) {
     std::unique_ptr<Watcher> watcher(new Watcher(doorbell));
     Watcher& w = *watcher;
-    w.epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-    w.inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    w.quit_.reset(::eventfd(0, EFD_CLOEXEC));
+    w.epoll_.reset(watch_call([] { return ::epoll_create1(EPOLL_CLOEXEC); }));
+    w.inotify_.reset(watch_call([] { return ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }));
+    w.quit_.reset(watch_call([] { return ::eventfd(0, EFD_CLOEXEC); }));
     if (!w.epoll_.valid() || !w.inotify_.valid() || !w.quit_.valid()) {
         return os_error(errno, "cannot watch " + path);
     }
     // A segment appears by rename (or link) of a finished file.
-    if (::inotify_add_watch(w.inotify_.get(), path.c_str(), IN_MOVED_TO | IN_CREATE) < 0) {
+    if (watch_call([&] {
+            return ::inotify_add_watch(w.inotify_.get(), path.c_str(), IN_MOVED_TO | IN_CREATE);
+        }) < 0) {
         return os_error(errno, "cannot watch " + path);
     }
     if (watch_signals) {
@@ -45,7 +53,8 @@ Result<std::unique_ptr<Watcher>> Watcher::start(const std::string& path, std::ui
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
-        w.signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+        w.signals_.reset(
+            watch_call([&] { return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK); }));
         if (!w.signals_.valid() || !add(w.epoll_.get(), w.signals_.get())) {
             return os_error(errno, "cannot wait for signals");
         }
@@ -84,7 +93,9 @@ bool Watcher::has_news() const noexcept {
 }
 
 void Watcher::watch_process(std::uint32_t pid, std::uint64_t start_ticks) {
-    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0u)));
+    UniqueFd fd(os::checked(os::Call::kProcess, [&] {
+        return static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0u));
+    }));
     if (!fd.valid()) return;
     shm::ProcessStat seen;
     const bool visible = shm::read_process_stat(static_cast<pid_t>(pid), &seen);
@@ -117,8 +128,9 @@ void Watcher::handle(int fd) {
 void Watcher::run() {
     std::array<epoll_event, 64> events;
     for (;;) {
-        const int count =
-            ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+        const int count = watch_call([&] {
+            return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+        });
         for (int i = 0; i < count; ++i) {
             const int fd = events[static_cast<std::size_t>(i)].data.fd;
             if (fd == quit_.get()) return;

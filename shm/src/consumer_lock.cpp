@@ -45,9 +45,12 @@ Result<ConsumerLock> RingDirectory::lock_consumer() const {
     // For people and scripts; the lock itself is what counts.
     char text[16];
     const int length = std::snprintf(text, sizeof text, "%d\n", static_cast<int>(::getpid()));
-    if (os::truncate(lock.fd(), 0) != 0 ||
-        os::write_at(lock.fd(), text, static_cast<std::size_t>(length), 0) != length) {
-        return os_error(errno, "cannot write " + path_ + "/" SPANRING_CONSUMER_LOCK_FILE);
+    const ssize_t put = os::truncate(lock.fd(), 0) != 0
+                            ? -1
+                            : os::write_at(lock.fd(), text, static_cast<std::size_t>(length), 0);
+    if (put != length) {
+        return os_error(put < 0 ? errno : ENOSPC,
+                        "cannot write " + path_ + "/" SPANRING_CONSUMER_LOCK_FILE);
     }
     return lock;
 }

@@ -53,7 +53,9 @@ int visit_names(int directory_fd, NameVisitor& visitor) noexcept {
     if (!fd.valid()) return -1;
     alignas(DirectoryEntry) char buffer[4096];
     for (;;) {
-        const long got = ::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer);
+        const long got = os::checked(os::Call::kList, [&] {
+            return ::syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer);
+        });
         if (got <= 0) return static_cast<int>(got);
         for (long at = 0; at < got;) {
             std::uint16_t bytes;

@@ -32,7 +32,7 @@ Result<Directory> list(int folder_fd, const std::string& path) {
     // A descriptor of its own: a DIR owns its position.
     UniqueFd fd(os::open_at(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) return os_error(errno, path);
-    Directory dir(::fdopendir(fd.get()));
+    Directory dir(os::injected(os::Call::kList) ? nullptr : ::fdopendir(fd.get()));
     if (!dir) return os_error(errno, path);
     (void)fd.release();
     return dir;
@@ -190,7 +190,7 @@ Result<std::vector<std::uint64_t>> Folder::windows_with(const std::string& endin
             found.push_back(number);
         errno = 0;
     }
-    if (errno != 0) return os_error(errno, path_);
+    if (errno != 0 || os::injected(os::Call::kList)) return os_error(errno, path_);
     std::sort(found.begin(), found.end());
     return found;
 }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "spanring/base/mapping.hpp"
 #include "spanring/base/unique_fd.hpp"
@@ -72,6 +73,42 @@ TEST_F(OsTest, a_fault_that_is_never_reached_says_so) {
     os::inject_fault(os::Call::kRename, 1, EIO);
     EXPECT_EQ(os::truncate(file_.get(), 1), 0);
     EXPECT_EQ(os::clear_fault(), 0U);
+}
+
+TEST_F(OsTest, a_short_transfer_is_half_of_one_and_nothing_to_other_calls) {
+    os::inject_lasting_fault(os::Call::kAny, 1, os::kShortTransfer);
+    EXPECT_EQ(os::write_at(file_.get(), "abcd", 4, 0), 2);
+    char read[4];
+    EXPECT_EQ(os::read_at(file_.get(), read, 4, 0), 2);
+    EXPECT_EQ(os::truncate(file_.get(), 10), 0);
+    EXPECT_EQ(os::clear_fault(), 3U);
+}
+
+TEST_F(OsTest, an_interrupted_call_is_made_again_where_that_is_harmless) {
+    os::inject_fault(os::Call::kAny, 1, EINTR);
+    EXPECT_EQ(os::write_at(file_.get(), "abcd", 4, 0), 4);
+    EXPECT_EQ(os::clear_fault(), 1U);
+    os::inject_fault(os::Call::kSync, 1, EINTR);
+    EXPECT_EQ(os::sync(file_.get()), -1) << "what is on the disk is not known";
+    EXPECT_EQ(os::clear_fault(), 1U);
+}
+
+TEST_F(OsTest, an_observer_is_told_what_succeeded) {
+    static std::vector<os::Change::Kind> told;
+    told.clear();
+    os::observe([](const os::Change& change) { told.push_back(change.kind); });
+    EXPECT_EQ(os::write(file_.get(), "ab", 2), 2);
+    os::inject_fault(os::Call::kAny, 1, EIO);
+    EXPECT_EQ(os::truncate(file_.get(), 1), -1);
+    EXPECT_EQ(os::sync(file_.get()), 0);
+    os::inject_fault(os::Call::kSync, 1, EIO);
+    EXPECT_EQ(os::sync_data(file_.get()), -1);
+    os::clear_fault();
+    os::observe(nullptr);
+    EXPECT_EQ(os::truncate(file_.get(), 1), 0);
+    using Kind = os::Change::Kind;
+    EXPECT_EQ(told, (std::vector{Kind::kWritten, Kind::kSyncBegun, Kind::kSynced, Kind::kSyncBegun,
+                                 Kind::kSyncFailed}));
 }
 
 TEST_F(OsTest, allocate_reports_like_a_system_call) {

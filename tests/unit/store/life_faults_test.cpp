@@ -180,13 +180,16 @@ TEST_P(LifeFaults, at_the_nth_call_cost_nothing_that_was_committed) {
     EXPECT_GT(cases, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, LifeFaults,
-                         ::testing::Values(LifeFault{"eio", os::Call::kAny, EIO, 1},
-                                           LifeFault{"enospc", os::Call::kAny, ENOSPC, 11},
-                                           LifeFault{"enomem", os::Call::kAny, ENOMEM, 17},
-                                           LifeFault{"eintr", os::Call::kAny, EINTR, 17},
-                                           LifeFault{"emfile", os::Call::kOpen, EMFILE, 5}),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Calls, LifeFaults,
+    ::testing::Values(LifeFault{"eio", os::Call::kAny, EIO, 1},
+                      LifeFault{"enospc", os::Call::kAny, ENOSPC, 11},
+                      LifeFault{"enomem", os::Call::kAny, ENOMEM, 17},
+                      LifeFault{"eintr", os::Call::kAny, EINTR, 17},
+                      LifeFault{"emfile", os::Call::kOpen, EMFILE, 5},
+                      LifeFault{"short_read", os::Call::kRead, os::kShortTransfer, 5},
+                      LifeFault{"short_write", os::Call::kWrite, os::kShortTransfer, 1}),
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 class CatalogueFaults : public ::testing::TestWithParam<CatalogueFault> {};
 

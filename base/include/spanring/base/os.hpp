@@ -36,8 +36,14 @@ enum class Call : std::uint8_t {
     kLock,
     kRandom,
     kMembarrier,
+    kList,     ///< getdents and its like
+    kWatch,    ///< epoll, inotify, eventfd, signalfd
+    kProcess,  ///< pidfd_open
 };
-inline constexpr int kCallKinds = static_cast<int>(Call::kMembarrier) + 1;
+inline constexpr int kCallKinds = static_cast<int>(Call::kProcess) + 1;
+
+/// In the place of an errno: a read or write transfers half. Other calls take no notice.
+inline constexpr int kShortTransfer = -1;
 
 /// Arms the seam: the `nth` call of this kind from now on (1: the next) fails with `errno_value`,
 /// once, in this process. Replaces a fault armed before. For tests; not to be called by two
@@ -51,6 +57,15 @@ void inject_lasting_fault(Call kind, std::uint64_t nth, int errno_value) noexcep
 /// Disarms the seam. Returns how often a call was failed since it was armed: 0 ends the loop
 /// "fail the n-th, n = 1, 2, ...".
 std::uint64_t clear_fault() noexcept;
+
+/// Whether a call of this kind that is about to be made is to fail; errno says how. For calls that
+/// have one user, who makes them himself.
+[[nodiscard]] bool injected(Call kind) noexcept;
+/// Makes such a call, or fails it.
+template <typename F>
+auto checked(Call kind, F&& call) noexcept -> decltype(call()) {
+    return injected(kind) ? -1 : call();
+}
 
 /// What a call has done to a file or a name. Of names, `fd` is the folder and `path` below it.
 struct Change {
