@@ -34,6 +34,8 @@ struct Fault {
     os::Call call;
     int errno_value;
     std::uint64_t stride;  ///< by default, of n; all of them with SPANRING_TEST_LONG
+    /// A full disk costs the oldest window, by design: then there is but one.
+    std::uint64_t window_bytes{4096};
 };
 
 void PrintTo(const Fault& fault, std::ostream* out) {
@@ -51,7 +53,7 @@ void PrintTo(const Fault& fault, std::ostream* out) {
     config.directory = world.directory;
     config.database = world.database;
     config.log_file = world.log;
-    config.store.window_bytes_max = 4096;
+    config.store.window_bytes_max = fault.window_bytes;
     config.store.sync_interval = 5ms;
     auto log = Log::open(config, false);
     if (!log) ::_exit(3);
@@ -180,16 +182,18 @@ TEST_P(ConsumerFaults, at_the_nth_call_cost_no_span_and_leave_no_file) {
               << ", did not start: " << ends[kDidNotStart] << "\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(Calls, ConsumerFaults,
-                         ::testing::Values(Fault{"eio", os::Call::kAny, EIO, 1},
-                                           Fault{"eintr", os::Call::kAny, EINTR, 7},
-                                           Fault{"enomem", os::Call::kMap, ENOMEM, 1},
-                                           Fault{"emfile", os::Call::kOpen, EMFILE, 3},
-                                           Fault{"short_read", os::Call::kRead, os::kShortTransfer,
-                                                 3},
-                                           Fault{"watch", os::Call::kWatch, ENOMEM, 1},
-                                           Fault{"process", os::Call::kProcess, EMFILE, 1}),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Calls, ConsumerFaults,
+    ::testing::Values(Fault{"eio", os::Call::kAny, EIO, 1},
+                      Fault{"enospc", os::Call::kAny, ENOSPC, 7, 64u << 20},
+                      Fault{"eintr", os::Call::kAny, EINTR, 7},
+                      Fault{"enomem", os::Call::kMap, ENOMEM, 1},
+                      Fault{"emfile", os::Call::kOpen, EMFILE, 3},
+                      Fault{"short_read", os::Call::kRead, os::kShortTransfer, 3},
+                      Fault{"short_write", os::Call::kWrite, os::kShortTransfer, 1, 64u << 20},
+                      Fault{"watch", os::Call::kWatch, ENOMEM, 1},
+                      Fault{"process", os::Call::kProcess, EMFILE, 1}),
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace
 }  // namespace spanring::consumer::testing
