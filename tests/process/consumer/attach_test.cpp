@@ -7,8 +7,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "consumer.hpp"
@@ -21,15 +19,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string text_of(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 /// Waits until what was logged behind the first `from` bytes has this text.
 bool log_says(const World& world, std::size_t from, const std::string& text) {
     const auto end = std::chrono::steady_clock::now() + 20s;
-    while (text_of(world.log).find(text, from) == std::string::npos) {
+    while (world.log_text().find(text, from) == std::string::npos) {
         if (std::chrono::steady_clock::now() >= end) return false;
         std::this_thread::sleep_for(20ms);
     }
@@ -93,10 +86,10 @@ TEST(Attach, a_ring_that_could_not_be_attached_is_tried_again_and_not_ended) {
     std::size_t waited = 0;
     std::size_t others = 0;
     const auto started_with_fault = [&](const std::string& name_part, std::uint64_t nth) {
-        const std::size_t before = text_of(world.log).size();
+        const std::size_t before = world.log_text().size();
         const pid_t pid = start_with_fault(world, name_part, nth);
         if (pid == 0) return;
-        const bool failed = text_of(world.log).find("cannot attach", before) != std::string::npos;
+        const bool failed = world.log_text().find("cannot attach", before) != std::string::npos;
         if (failed) {
             // Somebody else's spans begin a window, whose snapshot must speak of this ring, too.
             ++waited;

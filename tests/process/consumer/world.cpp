@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "spanring/process.hpp"
@@ -152,6 +154,11 @@ std::vector<std::string> World::files(const std::string& suffix) const {
         if (name.ends_with(suffix)) out.push_back(name);
     }
     return out;
+}
+
+std::string World::log_text() const {
+    std::ifstream file(log);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 std::int64_t number_of(const codec::Span& span, const std::string& key) {

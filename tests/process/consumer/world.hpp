@@ -47,6 +47,9 @@ public:
     /// Names of files in the ring directory that end so.
     [[nodiscard]] std::vector<std::string> files(const std::string& suffix) const;
 
+    /// What the consumers of this world have logged so far.
+    [[nodiscard]] std::string log_text() const;
+
     std::string directory;
     std::string database;
     std::string log;
