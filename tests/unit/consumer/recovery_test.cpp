@@ -149,6 +149,27 @@ TEST(Recovery, a_stepped_wall_clock_changes_no_duration) {
     }
 }
 
+// A machine that was moved, a counter that was reset: ends come before their begins, by a little
+// or by far, and also over a restart.
+TEST(Recovery, a_counter_that_goes_back_gives_no_negative_duration) {
+    Rig rig;
+    const auto n = rig.strings.add("n");
+    RecordWriter w;
+    w.page(1000, 1).begin(n, 1500).begin_async(n, 1800).begin_async(n, 1900);
+    w.begin(n, 1700).end(4, 1600);  // a leaf
+    w.begin(n, 1700).integer(n, 1).end(5, 1100);
+    w.end_for(SpanKey::of(0, 2), 1200);  // deferred
+    w.page(10, 6).snapshot(1, 1).open(1).end_for(SpanKey::of(0, 3), 20).end(1, 30);
+    const auto& first = w.pages()[0];
+    ASSERT_TRUE(rig.feed_part(first, 0, first.bytes.size()));
+    rig.restart();
+    ASSERT_TRUE(rig.feed_part(w.pages()[1], 0, w.pages()[1].bytes.size()));
+    rig.settle();
+    const auto spans = rig.spans();
+    ASSERT_EQ(spans.size(), 5u);
+    for (const auto& span : spans) EXPECT_EQ(*span.duration_ns, 0);
+}
+
 TEST(Recovery, a_changed_open_span_is_exported_with_what_is_new_only) {
     Rig rig;
     const auto n = rig.strings.add("n");
