@@ -14,6 +14,8 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include "spanring/consumer/limits.hpp"
+
 namespace spanring::consumer {
 namespace {
 
@@ -206,6 +208,20 @@ Keys store_keys() {
          })}};
 }
 
+Keys limit_keys() {
+    return {{"limits.user_segments_max", number(1, static_cast<std::int64_t>(kSegmentsMax),
+                                                [](Config& c, auto v) {
+                                                    c.quota.user_segments_max =
+                                                        static_cast<std::uint64_t>(v);
+                                                })},
+            {"limits.user_bytes_max",
+             bytes(0, 1ull << 50, [](Config& c, auto v) { c.quota.user_bytes_max = v; })},
+            {"limits.process_segments_max",
+             number(1, static_cast<std::int64_t>(kSegmentsMax), [](Config& c, auto v) {
+                 c.quota.process_segments_max = static_cast<std::uint64_t>(v);
+             })}};
+}
+
 const Keys& keys() {
     static const Keys all = [] {
         Keys k{{"directory", text(&Config::directory)},
@@ -221,10 +237,14 @@ const Keys& keys() {
                                     [](Config& c, const auto& name) { c.log_level = name; })},
                {"log.bytes_max",
                 bytes(1u << 16, 1u << 30, [](Config& c, auto v) { c.log_bytes_max = v; })},
+               {"security.user", text(&Config::user)},
+               {"security.group", text(&Config::group)},
+               {"security.seccomp", flag([](Config& c, bool on) { c.seccomp = on; })},
                {"log.files",
                 number(1, 100, [](Config& c, auto v) { c.log_files = static_cast<unsigned>(v); })}};
         k.merge(ring_keys());
         k.merge(store_keys());
+        k.merge(limit_keys());
         return k;
     }();
     return all;

@@ -53,6 +53,7 @@ Result<void> Consumer::open() {
     auto lock = directory_->lock_consumer();
     if (!lock) return std::move(lock).error();
     lock_ = std::make_unique<shm::ConsumerLock>(std::move(*lock));
+    notices_ = std::make_unique<NoticeBoard>(*directory_, log_);
     auto control = directory_->map_control(Mapping::Access::kReadWrite);
     if (!control) return std::move(control).error();
     control_ = std::move(*control);
@@ -125,7 +126,7 @@ void Consumer::turn() {
     const auto now = steady_clock::now();
     const bool due = now - checked_alive_at_ >= kIdleWake;
     if (due) directory_->remove_leftovers();
-    if (watcher_->take_directory_changed() || (scan_again_ && due)) scan();
+    if (watcher_->take_directory_changed() || room_ || (scan_again_ && due)) scan();
     if (watcher_->take_process_died() || due) {
         checked_alive_at_ = now;
         check_alive();
@@ -148,19 +149,20 @@ void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds worked) {
         if (left <= std::chrono::microseconds(20)) break;
         take_back(pipeline_->wait(std::chrono::duration_cast<std::chrono::microseconds>(left)));
     }
-    if (can_sleep()) {
-        sleep_until_rung();
-        return;
-    }
     const auto left = deadline - steady_clock::now();
-    if (left <= std::chrono::nanoseconds(0)) return;
-    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-    const timespec rest{0, static_cast<long>(std::min<std::int64_t>(ns, 999'999'999))};
-    ::clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, nullptr);
+    if (left > std::chrono::nanoseconds(0)) {
+        const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+        const timespec rest{0, static_cast<long>(std::min<std::int64_t>(ns, 999'999'999))};
+        ::clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, nullptr);
+    }
+    // Only behind the rest: whoever rings without end, with nothing to say, costs a turn each
+    // max_delay and no more.
+    if (can_sleep()) sleep_until_rung();
 }
 
 bool Consumer::can_sleep() const {
     if (failing_ || !carried_.empty() || pipeline_->in_flight() != 0 || !is_complete_) return false;
+    if (room_) return false;
     if (steady_clock::now() - active_at_ < kIdleBefore) return false;
     return std::all_of(segments_.begin(), segments_.end(), [](const auto& entry) {
         const Segment& segment = *entry.second;

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "log.hpp"
+#include "notice_board.hpp"
 #include "pipeline.hpp"
+#include "quota.hpp"
 #include "recovered.hpp"
 #include "segment.hpp"
 #include "spanring/consumer/config.hpp"
@@ -56,7 +58,6 @@ private:
     void scan();
     void settle_recovered(const std::vector<std::string>& files);
     void attach(const std::string& file);
-    void refuse(const std::string& file, const Error& error);
     void remove_ended(shm::SegmentReader& reader);
     void forget_removed(const std::vector<std::string>& files);
     Result<void> resume(Segment& segment);
@@ -66,10 +67,19 @@ private:
     void note_closed_early(Segment& segment);
     std::size_t drain_one(Segment& segment, std::size_t budget);
     void quarantine(Segment& segment, const Error& error);
-    void limit_quarantined();
     void close_if_done(Segment& segment, const Segment::Drained& drained, bool last_look);
     void segment_gone(Segment& segment);
     void housekeeping(SteadyTime now);
+
+    // consumer_refusals.cpp
+    void refuse(const std::string& file, const Error& error);
+    void limit_quarantined();
+    [[nodiscard]] shm::Notice notice_of(const std::string& file, const std::string& reason) const;
+    void tell_quarantined(const Segment& segment, const std::string& file);
+    bool over_quota(const std::string& file);
+    void must_wait(const std::string& file, std::uint32_t uid, const std::string& reason);
+    void tell_waiting();
+    void look_at_bytes();
 
     // consumer_turn.cpp
     void commit_turn();
@@ -101,6 +111,14 @@ private:
     std::map<std::uint64_t, std::unique_ptr<Segment>> segments_;
     std::set<std::string> attached_files_;
     std::set<std::string> refused_files_;
+    std::unique_ptr<NoticeBoard> notices_;
+    Quota quota_{config_.quota};
+    /// Rings that must wait, by user and reason: as this scan finds, and as the last one did.
+    using Waiting = std::map<std::pair<std::uint32_t, std::string>, shm::Notice>;
+    Waiting waiting_;
+    Waiting waited_;
+    SteadyTime bytes_looked_at_{};
+    bool room_{false};            ///< a ring has gone while others wait
     bool scan_again_{false};      ///< a file could not be attached for want of something
     std::set<InstanceId> ended_;  ///< stored to their end, but their file may be there still
     std::uint64_t next_segment_{1};

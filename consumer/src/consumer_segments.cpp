@@ -3,7 +3,6 @@
 
 #include "consumer.hpp"
 #include "in_turn.hpp"
-#include "spanring/base/os.hpp"
 #include "spanring/base/testpoint.hpp"
 
 namespace spanring::consumer {
@@ -34,7 +33,7 @@ void Consumer::scan() {
         scan_again_ = true;
         return;
     }
-    scan_again_ = false;
+    scan_again_ = room_ = false;
     forget_removed(*files);
     for (const std::string& file : *files) {
         if (attached_files_.contains(file) || refused_files_.contains(file)) continue;
@@ -44,8 +43,9 @@ void Consumer::scan() {
             scan_again_ = true;
             break;
         }
-        attach(file);
+        if (!over_quota(file)) attach(file);
     }
+    tell_waiting();
     if (recovered_) settle_recovered(*files);
     scan_again_ = scan_again_ || recovered_ != nullptr;
 }
@@ -84,12 +84,25 @@ void Consumer::attach(const std::string& file) {
         remove_ended(*reader);
         return;
     }
+    const shm::SegmentIdentity& who = reader->identity();
+    // Links to one file, or copies of it: to serve both would store everything twice.
+    for (const auto& [number, other] : segments_) {
+        if (other->identity().instance != who.instance) continue;
+        refuse(file, {ErrorCode::kCorrupt, "it says it is the instance that is served already as " +
+                                               other->reader().file_name()});
+        return;
+    }
+    if (const std::string reason = quota_.process_refuses(who); !reason.empty()) {
+        must_wait(file, who.uid, reason);
+        return;
+    }
     SPANRING_TESTPOINT("attach.mapped");
     TickClock& clock = clocks_.of(reader->identity().clock_kind);
     auto segment = std::make_unique<Segment>(std::move(*reader), next_segment_, clock, limits_);
     auto ready = resume(*segment);
     SPANRING_TESTPOINT("attach.resumed");
     attached_files_.insert(file);
+    quota_.took(segment->identity());
     log_.info("attached " + name_of(*segment) + ", " + file);
     Segment& kept = *segment;
     segments_.emplace(next_segment_++, std::move(segment));
@@ -136,27 +149,6 @@ void Consumer::forget_removed(const std::vector<std::string>& files) {
         return std::none_of(files.begin(), files.end(),
                             [&](const std::string& file) { return file.ends_with(ending); });
     });
-}
-
-void Consumer::refuse(const std::string& file, const Error& error) {
-    // No descriptor or memory left, or the system failed: the next scan may do better.
-    if (error.code == ErrorCode::kIo || error.code == ErrorCode::kNoSpace) {
-        scan_again_ = true;
-        log_.warn_sometimes("attach", "cannot attach " + file + " yet: " + error.message);
-        return;
-    }
-    refused_files_.insert(file);
-    if (error.code == ErrorCode::kCorrupt) {
-        control_.add_counts({.segments_quarantined = 1});
-        const std::string aside = file + shm::kQuarantinedSuffix;
-        const int renamed =
-            os::rename_at(directory_->fd(), file.c_str(), directory_->fd(), aside.c_str());
-        log_.error("quarantined " + file + (renamed == 0 ? "" : " (which cannot be renamed)") +
-                   ": " + error.message);
-        limit_quarantined();
-    } else {
-        log_.error("cannot serve " + file + ": " + error.message);
-    }
 }
 
 void Consumer::check_alive() {
@@ -274,18 +266,13 @@ void Consumer::quarantine(Segment& segment, const Error& error) {
                error.message);
 }
 
-void Consumer::limit_quarantined() {
-    if (const std::size_t removed = directory_->limit_quarantined(); removed != 0) {
-        log_.info("removed " + std::to_string(removed) + " of the oldest quarantined files");
-    }
-}
-
 void Consumer::segment_gone(Segment& segment) {
     note_closed_early(segment);
     const std::string file = segment.reader().file_name();
     const AssemblerCounts& counts = segment.assembler().counts();
     if (segment.quarantined) {
         refused_files_.insert(file);
+        tell_quarantined(segment, file);
         if (auto moved = segment.reader().quarantine(); !moved) {
             ended_.insert(segment.identity().instance);
             log_.error(file + " cannot be renamed: " + moved.error().message);
@@ -304,6 +291,8 @@ void Consumer::segment_gone(Segment& segment) {
         log_.info(line);
     }
     attached_files_.erase(file);
+    quota_.gave_back(segment.identity());
+    room_ = room_ || !waited_.empty();
     segments_.erase(segment.number());
 }
 

@@ -165,6 +165,7 @@ void Consumer::recycle(Turn& turn) {
 void Consumer::committed(Turn& turn) {
     if (failing_) {
         failing_ = false;
+        notices_->degraded("");
         log_.info("the database takes frames again");
     }
     ++frames_;
@@ -185,6 +186,7 @@ void Consumer::parked(std::unique_ptr<Turn> turn) {
     if (turn->outcome == Turn::Outcome::kFailed) {
         failing_ = true;
         retry_at_ = steady_clock::now() + kRetry;
+        notices_->degraded(turn->problem);
         log_.warn_sometimes("commit",
                             "the database takes no frames, so nothing is drained and "
                             "the rings fill: " +

@@ -6,10 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include "consumer.hpp"
 #include "log.hpp"
+#include "privileges.hpp"
+#include "seccomp_filter.hpp"
 #include "spanring/consumer/config.hpp"
 
 #ifndef SPANRING_VERSION
@@ -111,6 +114,36 @@ void raise_descriptor_limit() {
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// What root makes for the daemon whose rings several users share: the ring directory, and a place
+/// for database and log.
+Result<void> hand_over(const Config& config, const Account& account) {
+    auto made = shm::RingDirectory::make_shared(config.directory, account.uid, account.gid);
+    if (made) made = hand_over_folder(config.database, account);
+    const std::string logs = std::filesystem::path(config.log_file).parent_path();
+    if (made && !logs.empty() && logs != config.database) {
+        if (!std::filesystem::exists(logs)) made = hand_over_folder(logs, account);
+    }
+    return made;
+}
+
+/// From here on nothing that a producer, a database or a directory holds can make it do more than
+/// drain, store and log.
+Result<void> give_up_privileges(const Config& config) {
+    auto account = find_account(config.user, config.group);
+    if (!account) return std::move(account).error();
+    if (*account && ::geteuid() == 0 && (*account)->uid != 0) {
+        if (auto handed = hand_over(config, **account); !handed) return handed;
+    }
+    return drop_privileges(*account);
+}
+
+/// A kernel without seccomp, or a container that forbids it, is no reason not to trace: `spanring
+/// doctor` says that the daemon is not confined.
+void confine_or_warn(const Config& config, Log& log) {
+    if (!config.seccomp || !can_be_confined()) return;
+    if (auto confined = confine(); !confined) log.warn(confined.error().message);
+}
+
 int serve(const Flags& flags) {
     auto config = configure(flags);
     if (!config) return complain(config.error());
@@ -123,8 +156,10 @@ int serve(const Flags& flags) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    if (auto dropped = give_up_privileges(*config); !dropped) return complain(dropped.error());
     auto log = Log::open(*config, flags.foreground || config->log_file.empty());
     if (!log) return complain(log.error());
+    confine_or_warn(*config, **log);
     auto consumer = Consumer::start(*config, **log);
     if (!consumer) {
         if (!config->log_file.empty()) (*log)->error(consumer.error().message);

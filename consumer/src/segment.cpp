@@ -1,7 +1,10 @@
 #include "segment.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
+#include "owner_stamp.hpp"
 #include "spanring/abi/page_layout.h"
 #include "spanring/abi/segment_layout.h"
 #include "spanring/base/testpoint.hpp"
@@ -96,7 +99,8 @@ Result<void> Segment::refresh_resource() {
     if (!resource) return std::move(resource).error();
     if (*resource != resource_) {
         resource_ = std::move(*resource);
-        assembler_.set_resource(resource_);
+        const std::uint32_t owner = identity().uid;
+        assembler_.set_resource(owner == ::geteuid() ? resource_ : stamp_owner(resource_, owner));
     }
     return {};
 }

@@ -135,6 +135,24 @@ Process* find_or_make() noexcept {
     return process != nullptr ? process : make_process();
 }
 
+/// In a directory of several users the doorbell is not ours to ring (shm/directory.hpp). We ring
+/// one of our own then, which nobody hears, and the segment says so: its consumer polls.
+bool map_doorbell(Process& process) noexcept {
+    auto bell = process.directory->map_doorbell();
+    process.rings = bell.ok();
+    if (bell) {
+        process.doorbell = static_cast<spanring_doorbell*>(bell->release());
+        return true;
+    }
+    if (!process.directory->shared() || bell.error().code != ErrorCode::kPermission) {
+        return fail(process, bell.error());
+    }
+    // Not the library's: another copy of it may use this one when ours has been unloaded.
+    process.doorbell =
+        static_cast<spanring_doorbell*>(anonymous(page_up(sizeof(spanring_doorbell))));
+    return process.doorbell != nullptr;
+}
+
 bool map_directory(Process& process) noexcept {
     const std::string& configured = process.settings->configuration.directory;
     auto directory =
@@ -152,9 +170,7 @@ bool map_directory(Process& process) noexcept {
     delete older;
     auto control = process.directory->map_control(Mapping::Access::kRead);
     if (!control) return fail(process, control.error());
-    auto bell = process.directory->map_doorbell();
-    if (!bell) return fail(process, bell.error());
-    process.doorbell = static_cast<spanring_doorbell*>(bell->release());
+    if (!map_doorbell(process)) return false;
     spanring_control* page = control->release();
     // release: pairs with the acquire in start(): the doorbell is there, too.
     __atomic_store_n(&process.control, page, __ATOMIC_RELEASE);

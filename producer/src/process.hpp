@@ -122,6 +122,7 @@ struct Process {
     // The directory, once it could be opened.
     spanring_control* control;
     spanring_doorbell* doorbell;
+    bool rings;  ///< the consumer hears that doorbell
     shm::RingDirectory* directory;
     std::uint64_t retry_at_ns;
     bool failed;   ///< a start was tried in vain; `reason` says why

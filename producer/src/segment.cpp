@@ -38,6 +38,7 @@ shm::SegmentOptions options_of(const Process& process, const shm::ControlPage& c
                                                                     : SPANRING_POLICY_DROP;
     options.clock_kind = shm::clock_kind();
     options.membarrier = shm::register_membarrier();
+    options.rings = process.rings;
     options.process_name = process.settings->process_name;
     options.host_key = control.host_key();
     options.boot_id = control.boot_id();

@@ -1,6 +1,7 @@
 #include "spanring/shm/directory.hpp"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +20,12 @@ namespace spanring::shm {
 namespace {
 
 constexpr char kLeftoverPrefix[] = ".new-";
-constexpr mode_t kControlMode = 0644;   // producers read it
-constexpr mode_t kDoorbellMode = 0666;  // producers of other users ring it, too (mode 3773)
+constexpr mode_t kControlMode = 0644;  // producers read it
+constexpr mode_t kDoorbellMode = 0666;
+// Whoever may write a file may cut it short under those who have mapped it. In a directory of
+// several users the doorbell is therefore the consumer's alone: producers do without it.
+constexpr mode_t kSharedDoorbellMode = 0600;
+constexpr mode_t kSharedMode = 03773;  // enter and make files, but list or remove none of others
 // O_NONBLOCK: a FIFO that somebody has put there must not hold us up.
 constexpr int kSafeOpen = O_NOFOLLOW | O_NONBLOCK;
 
@@ -72,16 +77,16 @@ struct Expected {
 };
 
 /// Maps a fixed file after checking that it is a regular file of a trusted owner and long enough.
-Result<Mapping> map_fixed_file(int fd, const Expected& expected, uid_t directory_owner,
+Result<Mapping> map_fixed_file(int fd, const Expected& expected, const RingDirectory& directory,
                                Mapping::Access access) {
     const std::string name = expected.name;
     struct stat info;
     if (os::stat_fd(fd, &info) != 0) return os_error(errno, "cannot examine " + name);
     if (!S_ISREG(info.st_mode)) return Error{ErrorCode::kCorrupt, name + " is not a regular file"};
-    if (info.st_uid != directory_owner && info.st_uid != 0 && info.st_uid != ::geteuid()) {
+    if (!directory.trusts(info)) {
         return Error{ErrorCode::kPermission,
                      name + " belongs to uid " + std::to_string(info.st_uid) +
-                         ", the directory to uid " + std::to_string(directory_owner)};
+                         ", the directory to uid " + std::to_string(directory.owner())};
     }
     if (info.st_size < static_cast<off_t>(expected.bytes)) {
         return Error{ErrorCode::kCorrupt, name + " has " + std::to_string(info.st_size) +
@@ -102,19 +107,31 @@ Result<Mapping> map_fixed_file(int fd, const Expected& expected, uid_t directory
     return mapping;
 }
 
-Result<void> check_directory(const struct stat& info, const std::string& path) {
+bool is_shared(const struct stat& info) {
+    return (info.st_mode & S_IWOTH) != 0;
+}
+
+/// A directory of several users is its daemon's. That this daemon may be trusted says who could put
+/// the directory there: only root can write where it lies.
+bool is_put_there_by_root(int fd) {
+    const UniqueFd parent(os::open_at(fd, "..", O_PATH | O_DIRECTORY));
+    struct stat info;
+    return parent.valid() && os::stat_fd(parent.get(), &info) == 0 && info.st_uid == 0 &&
+           (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+Result<void> check_directory(int fd, const struct stat& info, const std::string& path) {
     const uid_t self = ::geteuid();
-    if (info.st_uid != self && info.st_uid != 0) {
-        return Error{ErrorCode::kPermission,
-                     "ring directory " + path + " belongs to uid " + std::to_string(info.st_uid) +
-                         ", neither to us (uid " + std::to_string(self) + ") nor to root"};
-    }
-    if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+    if (is_shared(info) && (info.st_mode & S_ISVTX) == 0) {
         return Error{ErrorCode::kPermission,
                      "ring directory " + path +
                          " is writable for everybody without the sticky bit (chmod o-w, or +t)"};
     }
-    return {};
+    const bool ours = info.st_uid == self || info.st_uid == 0;
+    if (ours || (is_shared(info) && is_put_there_by_root(fd))) return {};
+    return Error{ErrorCode::kPermission, "ring directory " + path + " belongs to uid " +
+                                             std::to_string(info.st_uid) + ", neither to us (uid " +
+                                             std::to_string(self) + ") nor to root"};
 }
 
 Result<UniqueFd> open_directory(const std::string& path) {
@@ -193,25 +210,83 @@ Result<RingDirectory> RingDirectory::open(std::string path, Create create) {
     if (os::stat_fd(fd->get(), &info) != 0) {
         return os_error(errno, "cannot examine ring directory " + path);
     }
-    if (Result<void> checked = check_directory(info, path); !checked) {
+    if (Result<void> checked = check_directory(fd->get(), info, path); !checked) {
         return std::move(checked).error();
     }
-    return RingDirectory(*std::move(fd), {info.st_dev, info.st_ino}, std::move(path), info.st_uid);
+    RingDirectory directory(*std::move(fd), {info.st_dev, info.st_ino}, std::move(path));
+    directory.owner_ = info.st_uid;
+    directory.shared_ = is_shared(info);
+    return directory;
+}
+
+Result<void> RingDirectory::make_shared(const std::string& path, uid_t daemon, gid_t group) {
+    const bool made = os::make_dir_at(AT_FDCWD, path.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST) return os_error(errno, "cannot create ring directory " + path);
+    Result<UniqueFd> fd = open_directory(path);
+    if (!fd) return std::move(fd).error();
+    struct stat info;
+    if (os::stat_fd(fd->get(), &info) != 0) {
+        return os_error(errno, "cannot examine ring directory " + path);
+    }
+    // The daemon's own stays as its operator has made it, one that root has made is handed over.
+    if (info.st_uid == daemon && daemon != 0) return {};
+    if (info.st_uid != 0) {
+        return Error{ErrorCode::kPermission, "ring directory " + path + " belongs to uid " +
+                                                 std::to_string(info.st_uid) +
+                                                 ", neither to the daemon (uid " +
+                                                 std::to_string(daemon) + ") nor to root"};
+    }
+    // Nobody else may write there before the mode says so.
+    if (::fchown(fd->get(), daemon, group) != 0 || os::change_mode(fd->get(), kSharedMode) != 0) {
+        return os_error(
+            errno, "cannot hand ring directory " + path + " over to uid " + std::to_string(daemon));
+    }
+    return {};
+}
+
+bool RingDirectory::frees_names() const noexcept {
+    return shared_ && owner_ == ::geteuid();
+}
+
+bool RingDirectory::is_squatted(int fd) const noexcept {
+    struct stat info;
+    return frees_names() && os::stat_fd(fd, &info) == 0 && !trusts(info);
+}
+
+void RingDirectory::clear_squatted(const char* name) const noexcept {
+    struct stat info;
+    if (!frees_names()) return;
+    if (os::stat_at(fd_.get(), name, &info, AT_SYMLINK_NOFOLLOW) != 0) return;
+    if (trusts(info) && S_ISREG(info.st_mode)) return;
+    if (os::unlink_at(fd_.get(), name) == 0 || errno != EISDIR) return;
+    // A folder with something in it cannot be removed, but its name can be freed.
+    std::uint64_t random = 0;
+    (void)os::random_bytes(&random, sizeof random);
+    char aside[64];
+    std::snprintf(aside, sizeof aside, "%ssquatted-%016llx", kLeftoverPrefix,
+                  static_cast<unsigned long long>(random));
+    (void)os::rename_at(fd_.get(), name, fd_.get(), aside, RENAME_NOREPLACE);
+}
+
+bool RingDirectory::trusts(const struct stat& file) const noexcept {
+    return file.st_uid == owner_ || file.st_uid == 0 || file.st_uid == ::geteuid();
 }
 
 Result<UniqueFd> RingDirectory::open_fixed(const char* name, int flags, const void* content,
                                            std::size_t bytes) const {
-    UniqueFd fd(os::open_at(fd_.get(), name, flags | kSafeOpen));
-    if (!fd.valid() && errno == ENOENT) {
-        // In a directory of another user (then: root's) only the owner's daemon makes it.
-        if (owner_ != ::geteuid() && ::geteuid() != 0) {
+    const mode_t bell = shared_ ? kSharedDoorbellMode : kDoorbellMode;
+    const mode_t mode = std::strcmp(name, SPANRING_CONTROL_FILE) == 0 ? kControlMode : bell;
+    UniqueFd fd;
+    for (int tries = 0; tries < kNameTriesMax; ++tries) {
+        clear_squatted(name);
+        fd.reset(os::open_at(fd_.get(), name, flags | kSafeOpen));
+        if (fd.valid() ? !is_squatted(fd.get()) : errno != ENOENT && !frees_names()) break;
+        // In a directory of another user (root's, or a daemon's) only the owner's daemon makes it.
+        if (owner_ != ::geteuid()) {
             return Error{ErrorCode::kUnavailable, "no consumer has run in " + path_ + " yet"};
         }
-        const mode_t mode =
-            std::strcmp(name, SPANRING_CONTROL_FILE) == 0 ? kControlMode : kDoorbellMode;
         Result<void> made = create_fixed_file(fd_.get(), {name, mode, content, bytes});
         if (!made) return std::move(made).error().in(path_);
-        fd.reset(os::open_at(fd_.get(), name, flags | kSafeOpen));
     }
     if (!fd.valid()) return os_error(errno, "cannot open " + path_ + "/" + name);
     return fd;
@@ -236,8 +311,8 @@ Result<ControlPage> RingDirectory::map_control(Mapping::Access access) const {
     Result<UniqueFd> fd = open_fixed(SPANRING_CONTROL_FILE, flags, &fresh, sizeof fresh);
     if (!fd) return std::move(fd).error();
     Result<Mapping> mapping = map_fixed_file(
-        fd->get(), {SPANRING_CONTROL_FILE, SPANRING_CONTROL_MAGIC, sizeof(spanring_control)},
-        owner_, access);
+        fd->get(), {SPANRING_CONTROL_FILE, SPANRING_CONTROL_MAGIC, sizeof(spanring_control)}, *this,
+        access);
     if (!mapping) return std::move(mapping).error().in(path_);
     const auto* page = mapping->as<const spanring_control>();
     const std::uint32_t major = page->abi_major;
@@ -257,7 +332,7 @@ Result<Mapping> RingDirectory::map_doorbell() const {
     if (!fd) return std::move(fd).error();
     Result<Mapping> mapping = map_fixed_file(
         fd->get(), {SPANRING_DOORBELL_FILE, SPANRING_DOORBELL_MAGIC, sizeof(spanring_doorbell)},
-        owner_, Mapping::Access::kReadWrite);
+        *this, Mapping::Access::kReadWrite);
     if (!mapping) return std::move(mapping).error().in(path_);
     return mapping;
 }

@@ -98,9 +98,12 @@ int scan_consumer_pid(int directory_fd, pid_t* pid) noexcept {
 
 bool scan_may_reserve(int directory_fd, std::uint64_t more, std::uint64_t cap) noexcept {
     pid_t consumer = 0;
-    if (scan_consumer_pid(directory_fd, &consumer) == 0 && consumer != 0) return true;
+    const bool seen = scan_consumer_pid(directory_fd, &consumer) == 0;
+    if (seen && consumer != 0) return true;
+    // In a directory of several users the lock and the list are the daemon's: it was there, or
+    // tracing would not be enabled, and the size of the tmpfs bounds what is left if it died.
+    if (!seen && errno == EACCES) return true;
     std::uint64_t bytes = 0;
-    // Who may not list the directory (another user's daemon) cannot know: without a consumer, no.
     if (scan_segment_bytes(directory_fd, &bytes) != 0) return false;
     return more <= cap && bytes <= cap - more;
 }

@@ -228,7 +228,9 @@ void SegmentWriter::fill_header(const SegmentOptions& options) noexcept {
     std::memcpy(h.parent_instance_id, options.parent.bytes.data(), sizeof h.parent_instance_id);
     // All zero before, so it ends with one.
     options.process_name.copy(reinterpret_cast<char*>(h.process_name), sizeof h.process_name - 1);
-    h.membarrier = options.membarrier ? 1 : 0;
+    const std::uint32_t registered =
+        options.rings ? SPANRING_MEMBARRIER_RINGS : SPANRING_MEMBARRIER_SILENT;
+    h.membarrier = options.membarrier ? registered : SPANRING_MEMBARRIER_NONE;
     if (!options.resource.empty()) {
         std::memcpy(mapping_.data + plan.resource_offset, options.resource.data(),
                     options.resource.size());

@@ -63,6 +63,44 @@ void check_consumer(const shm::RingDirectory& directory, Findings* findings) {
     check_control(directory, pid && *pid != 0, findings);
 }
 
+void check_confinement(const std::optional<Confinement>& confinement, Findings* findings) {
+    if (!confinement) return;
+    if (confinement->whole()) {
+        findings->ok("confinement", fmt::format("uid {}, no capabilities, its system calls are "
+                                                "filtered",
+                                                confinement->uid));
+        return;
+    }
+    std::string has;
+    if (confinement->capabilities) has += "has capabilities";
+    if (!confinement->filtered) has += (has.empty() ? "" : ", ") + std::string("no seccomp filter");
+    if (!confinement->no_new_privileges) has += has.empty() ? "may gain privileges" : "";
+    findings->warn("confinement", "the consumer " + has,
+                   "security.seccomp is off, or this kernel or container has none: see its log");
+}
+
+void check_notices(const RingsView& rings, Findings* findings) {
+    for (const shm::Notice& notice : rings.notices) {
+        switch (notice.kind) {
+            case shm::Notice::Kind::kQuarantined:
+                findings->warn("quarantine", whose(notice) + ": " + notice.reason,
+                               "a damaged or hostile process; look with `spanring inspect`, then "
+                               "remove the *.quarantined file");
+                break;
+            case shm::Notice::Kind::kRefused:
+                findings->warn("refused",
+                               fmt::format("{} rings, such as {}: {}", notice.count, whose(notice),
+                                           notice.reason),
+                               "it writes until its ring is full; end some of its processes, or "
+                               "raise the limit");
+                break;
+            case shm::Notice::Kind::kDegraded:
+                findings->fail("database", "takes no frames: " + notice.reason,
+                               "mend the disk or its permissions; it goes on by itself then");
+        }
+    }
+}
+
 void check_directory(const std::string& path, Findings* findings) {
     const auto directory = shm::RingDirectory::open(path, shm::RingDirectory::Create::kNo);
     if (!directory) {
@@ -89,12 +127,13 @@ void check_segments(const RingsView& rings, Findings* findings) {
         findings->fail("segment", problem,
                        "program and consumer must be of versions that understand each other");
     }
+    check_confinement(rings.confinement, findings);
+    check_notices(rings, findings);
     if (rings.quarantined_files != 0) {
         findings->warn("quarantine",
                        fmt::format("{} rings were put aside, {}", rings.quarantined_files,
                                    format_bytes(rings.quarantined_bytes)),
-                       "the consumer's log says why; look with `spanring inspect`, then remove the "
-                       "*.quarantined files");
+                       "look with `spanring inspect`, then remove the *.quarantined files");
     }
     if (rings.counts.spans_closed_early != 0) {
         findings->warn(

@@ -96,6 +96,7 @@ Result<RingsView> look_at_rings(const std::string& directory, Pending pending) {
     view.exists = true;
     const auto pid = opened->consumer_pid();
     if (pid && *pid != 0) view.consumer_pid = *pid;
+    if (pid) view.confinement = confinement_of(*pid);
     // Missing until a consumer or a producer has been here: then nothing is enabled.
     if (const auto control = opened->map_control(Mapping::Access::kRead)) {
         view.enabled = control->enabled();
@@ -114,6 +115,11 @@ Result<RingsView> look_at_rings(const std::string& directory, Pending pending) {
     if (const auto aside = opened->quarantined()) {
         view.quarantined_files = aside->size();
         for (const auto& file : *aside) view.quarantined_bytes += file.bytes;
+    }
+    if (auto notices = shm::read_notices(*opened)) {
+        view.notices = std::move(*notices);
+    } else {
+        view.problems.push_back(notices.error().message);
     }
     if (const auto bytes = opened->segment_bytes()) view.segment_bytes = *bytes;
     return view;
@@ -138,6 +144,13 @@ std::uint64_t lost_total(const RingsView& rings,
     std::uint64_t sum = 0;
     for (const auto& [id, kinds] : all) sum += kinds.spans + kinds.ends + kinds.details;
     return sum;
+}
+
+std::string whose(const shm::Notice& notice) {
+    std::string who = notice.pid != 0 ? fmt::format("pid {}", notice.pid) : std::string();
+    if (!notice.process.empty()) who += (who.empty() ? "" : ", ") + notice.process;
+    return fmt::format("{} of uid {}{}", notice.file, notice.uid,
+                       who.empty() ? "" : " (" + who + ")");
 }
 
 std::uint64_t folder_bytes(const std::string& path) {

@@ -8,11 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "confinement.hpp"
 #include "json.hpp"
 #include "spanring/abi/segment_layout.h"
 #include "spanring/base/ids.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/shm/directory.hpp"
+#include "spanring/shm/notices.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::tools {
@@ -50,12 +52,14 @@ struct RingsView {
     std::string directory;
     bool exists{false};
     std::optional<std::int64_t> consumer_pid;  ///< -1: in another pid namespace
+    std::optional<Confinement> confinement;    ///< of that process, if it can be seen
     bool enabled{false};                       ///< of the control page
     shm::ConsumerCounts counts;                ///< as well
     std::uint64_t segment_bytes{0};
     std::uint64_t quarantined_files{0};
     std::uint64_t quarantined_bytes{0};
     std::vector<ProducerView> producers;
+    std::vector<shm::Notice> notices;   ///< what consumers had to refuse
     std::vector<std::string> problems;  ///< segments that cannot be read, with the cause
 };
 
@@ -69,6 +73,9 @@ enum class Pending : std::uint8_t { kSkip, kCount };
 /// larger count of each kind (the database follows the live counters by at most one turn).
 [[nodiscard]] std::uint64_t lost_total(const RingsView& rings,
                                        const std::vector<store::InstanceLosses>& recorded);
+
+/// "4711-….seg of uid 1000 (pid 4711, cart)", as far as known.
+[[nodiscard]] std::string whose(const shm::Notice& notice);
 
 /// Bytes of all files of the database; 0 if there is none.
 [[nodiscard]] std::uint64_t folder_bytes(const std::string& path);

@@ -92,6 +92,36 @@ void write_recorded(Json& json, const std::vector<store::InstanceLosses>& losses
     json.close_array();
 }
 
+void write_notices(Json& json, const std::vector<shm::Notice>& notices) {
+    json.open_array();
+    for (const shm::Notice& notice : notices) {
+        json.open_object()
+            .field("kind", shm::notice_kind_name(notice.kind))
+            .field("at_s", notice.at_s)
+            .field("count", notice.count)
+            .field("uid", notice.uid)
+            .field("pid", notice.pid)
+            .field("process", notice.process)
+            .field("file", notice.file)
+            .field("reason", notice.reason)
+            .close_object();
+    }
+    json.close_array();
+}
+
+void write_confinement(Json& json, const std::optional<Confinement>& confinement) {
+    if (!confinement) {
+        json.null();
+        return;
+    }
+    json.open_object()
+        .field("uid", confinement->uid)
+        .field("capabilities", confinement->capabilities)
+        .field("no_new_privileges", confinement->no_new_privileges)
+        .field("seccomp", confinement->filtered)
+        .close_object();
+}
+
 std::string as_json(const Status& status) {
     Json json;
     json.open_object().key("consumer").open_object();
@@ -102,7 +132,10 @@ std::string as_json(const Status& status) {
         .field("ends_late", status.rings.counts.ends_late)
         .field("spans_unstorable", status.rings.counts.spans_unstorable)
         .field("segments_quarantined", status.rings.counts.segments_quarantined)
-        .close_object();
+        .key("confinement");
+    write_confinement(json, status.rings.confinement);
+    json.close_object().key("notices");
+    write_notices(json, status.rings.notices);
     json.field("directory", status.rings.directory)
         .field("segment_bytes", status.rings.segment_bytes)
         .field("quarantined_files", status.rings.quarantined_files)
@@ -131,7 +164,29 @@ std::string consumer_line(const RingsView& rings, const Terminal& terminal) {
     const std::string who = *rings.consumer_pid < 0 ? std::string("in another pid namespace")
                                                     : fmt::format("pid {}", *rings.consumer_pid);
     return terminal.paint(Style::kGreen, "running") + ", " + who +
-           (rings.enabled ? "" : ", not draining yet");
+           (rings.enabled ? "" : ", not draining yet") +
+           (rings.confinement && !rings.confinement->whole()
+                ? terminal.paint(Style::kYellow, ", not confined (`spanring doctor`)")
+                : "");
+}
+
+std::string notices_lines(const std::vector<shm::Notice>& notices, const Terminal& terminal) {
+    std::string out;
+    for (const shm::Notice& notice : notices) {
+        const bool degraded = notice.kind == shm::Notice::Kind::kDegraded;
+        const std::int64_t age = realtime_now_ns() - notice.at_s * 1'000'000'000;
+        std::string line =
+            degraded
+                ? std::string("the database takes no frames: rings fill and lose until it does")
+                : whose(notice);
+        if (notice.count > 1) line += fmt::format(" and {} more", notice.count - 1);
+        line += ": " + notice.reason;
+        out += fmt::format("{:<11} {} ({} ago)\n",
+                           terminal.paint(degraded ? Style::kRed : Style::kYellow,
+                                          shm::notice_kind_name(notice.kind)),
+                           printable(line), format_duration(age < 0 ? 0 : age));
+    }
+    return out;
 }
 
 std::string producers_table(const std::vector<ProducerView>& producers, const Terminal& terminal) {
@@ -208,6 +263,7 @@ std::string as_text(const Status& status) {
                "\n";
     }
     out += counts_lines(status.rings.counts, terminal);
+    out += notices_lines(status.rings.notices, terminal);
     if (!status.rings.producers.empty()) {
         out += "\n" + producers_table(status.rings.producers, terminal);
     } else {

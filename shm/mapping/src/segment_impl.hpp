@@ -53,6 +53,8 @@ struct SegmentReader::Impl {
     /// Loads one word of the header that grows, checked against its maximum.
     [[nodiscard]] Result<std::uint32_t> load_count(const std::uint32_t& word, std::uint32_t max,
                                                    const char* what) const;
+    /// SPANRING_MEMBARRIER_..., or whatever the producer has put there.
+    [[nodiscard]] Result<std::uint32_t> membarrier_word() const;
     /// Turns what was seen into a view; kCorrupt if it breaks the layout.
     [[nodiscard]] Result<PageView> checked(std::uint32_t page, const PagePeek& peek) const;
     [[nodiscard]] Result<void> check_index(std::uint32_t page) const;

@@ -24,6 +24,9 @@ Result<OpenedFile> open_segment(const RingDirectory& directory, const std::strin
     OpenedFile opened;
     opened.fd.reset(os::open_at(directory.fd(), name.c_str(),
                                 (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK));
+    // A link, a directory, a socket: nobody's ring, whatever is behind it.
+    const bool foreign = errno == ELOOP || errno == EISDIR || errno == ENXIO;
+    if (!opened.fd.valid() && foreign) return Error{ErrorCode::kCorrupt, "not a regular file"};
     if (!opened.fd.valid()) return os_error(errno, "cannot open");
     struct stat info;
     if (os::stat_fd(opened.fd.get(), &info) != 0) return os_error(errno, "cannot examine");

@@ -68,8 +68,10 @@ Result<void> SegmentReader::revoke_slot(std::uint32_t stream) {
 }
 
 bool SegmentReader::take_barrier() const noexcept {
-    const Result<bool> registered = rings_reliably();
-    return registered && *registered && os::membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0;
+    const Result<std::uint32_t> word = impl_->membarrier_word();
+    const bool registered =
+        word && (*word == SPANRING_MEMBARRIER_RINGS || *word == SPANRING_MEMBARRIER_SILENT);
+    return registered && os::membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0;
 }
 
 Result<bool> SegmentReader::try_take(const PageView& view) {
@@ -97,12 +99,17 @@ Result<void> SegmentReader::revoke() {
     });
 }
 
-Result<bool> SegmentReader::rings_reliably() const {
-    std::uint32_t registered_untrusted = 0;
-    Result<void> loaded =
-        impl_->guarded([&] { registered_untrusted = load_relaxed(impl_->header().membarrier); });
+Result<std::uint32_t> SegmentReader::Impl::membarrier_word() const {
+    std::uint32_t word_untrusted = 0;
+    Result<void> loaded = guarded([&] { word_untrusted = load_relaxed(header().membarrier); });
     if (!loaded) return std::move(loaded).error();
-    return registered_untrusted == 1;
+    return word_untrusted;
+}
+
+Result<bool> SegmentReader::rings_reliably() const {
+    const Result<std::uint32_t> word = impl_->membarrier_word();
+    if (!word) return word.error();
+    return *word == SPANRING_MEMBARRIER_RINGS;
 }
 
 bool SegmentReader::producer_alive() const noexcept {

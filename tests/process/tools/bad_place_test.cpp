@@ -129,6 +129,14 @@ TEST_F(BadPlace, a_segment_that_is_none_is_put_aside_while_others_are_served) {
     }
     EXPECT_TRUE(std::filesystem::exists(aside));
     EXPECT_EQ(run_spanring({"status", "--check"}, variables).exit_code, 0);
+    const std::string uid = std::to_string(geteuid());
+    for (const char* command : {"status", "doctor"}) {
+        EXPECT_THAT(run_spanring({command}, variables).out,
+                    HasSubstr("77-bad.seg of uid " + uid + " (pid 77): 77-bad.seg: magic is"));
+    }
+    EXPECT_STREQ(
+        parsed(run_spanring({"status", "--json"}, variables))["notices"][0]["kind"].GetString(),
+        "quarantined");
     expect_one_line(run_spanring({"inspect", aside}, variables), aside);
     EXPECT_EQ(run_spanring({"down"}, variables).exit_code, 0);
     const Outcome exported = run_spanring({"export"}, variables);

@@ -13,6 +13,16 @@
 
 namespace spanring::consumer {
 
+/// What one user or process may have served; what is over it waits, and is shown.
+struct QuotaLimits {
+    /// Half of all that a consumer serves (kSegmentsMax): nobody can take all the places.
+    std::uint64_t user_segments_max{8192};
+    /// 1,000 processes (HAZARDS row 23) with full rings of the default size. 0: no bound.
+    std::uint64_t user_bytes_max{std::uint64_t{16} << 30};
+    /// Eight that it may hold after replacements, and as many that are being reaped.
+    std::uint64_t process_segments_max{16};
+};
+
 struct Config {
     std::string directory;  ///< of the rings; empty: default_ring_directory()
     std::string database;   ///< empty: default_database_path()
@@ -35,6 +45,14 @@ struct Config {
     std::string log_level{"info"};
     std::uint64_t log_bytes_max{10u << 20};
     unsigned log_files{5};
+
+    /// [limits]
+    QuotaLimits quota;
+
+    /// [security]
+    std::string user;   ///< a name or number to become, if started as root; empty: nobody else
+    std::string group;  ///< as well; empty: the user's own
+    bool seccomp{true};
 };
 
 /// Reads the file over the defaults.

@@ -26,6 +26,12 @@
 #define SPANRING_CLOCK_TSC 1u       /* invariant TSC, trusted by the kernel */
 #define SPANRING_CLOCK_MONOTONIC 2u /* CLOCK_MONOTONIC, nanoseconds */
 
+/* What spanring_segment_header.membarrier says: whether the consumer's membarrier reaches all
+ * threads (it may take pages, and sleep), and whether the process rings when it sleeps. */
+#define SPANRING_MEMBARRIER_NONE 0u   /* not registered: the consumer polls */
+#define SPANRING_MEMBARRIER_RINGS 1u  /* registered for GLOBAL_EXPEDITED, rings */
+#define SPANRING_MEMBARRIER_SILENT 2u /* registered, but may not write the doorbell: polls */
+
 /* Why something was lost: index into spanring_thread_slot.lost_*. */
 #define SPANRING_LOST_RING_FULL 0
 #define SPANRING_LOST_SIGNAL \
@@ -79,7 +85,7 @@ typedef struct spanring_segment_header {
     uint32_t slots_declared;
     uint32_t pages_declared;
     uint32_t reserved_7;
-    uint32_t membarrier; /* 1: registered for GLOBAL_EXPEDITED; 0: the consumer polls instead */
+    uint32_t membarrier; /* SPANRING_MEMBARRIER_... */
     uint8_t reserved_2[100];
 
     uint64_t claim_next; /* index of the next page to try, modulo pages_declared */

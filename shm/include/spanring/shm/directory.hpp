@@ -5,6 +5,7 @@
 // Any thread; not async-signal-safe (it may allocate); never on the hot path.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -142,12 +143,21 @@ public:
     enum class Create { kNo, kYes };
 
     /// Opens (kYes: makes, mode 0700, if it is missing) the directory.
-    /// Errors: kNotFound; kPermission: not ours, nor root's, or not reachable; kInvalidArgument:
-    /// not a directory, a symbolic link.
+    /// Errors: kNotFound; kPermission: not ours, nor root's, nor one of several users where only
+    /// root could put it, or not reachable; kInvalidArgument: not a directory, a symbolic link.
     static Result<RingDirectory> open(std::string path, Create create);
+
+    /// For root: makes the directory of several users, mode 3773, which is `daemon`'s and `group`'s
+    /// from then on; or hands one over that root has made. One of the daemon stays as it is.
+    /// Errors: kPermission: it is somebody else's; kInvalidArgument: not a directory, a link.
+    static Result<void> make_shared(const std::string& path, uid_t daemon, gid_t group);
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] uid_t owner() const noexcept { return owner_; }
+    [[nodiscard]] bool shared() const noexcept { return shared_; }
+    /// Whether the file of this stat(2) is one that the directory's owner, root or we have made.
+    [[nodiscard]] bool trusts(const struct stat& file) const noexcept;
     /// Returns whether the directory is still there, and the descriptor still ours.
     [[nodiscard]] bool is_usable() const noexcept { return file_.is_named(fd_.get()); }
     /// Closes the descriptor, but only if it is still ours. Nothing else may be called after.
@@ -160,7 +170,9 @@ public:
     /// we are root). Errors: kUnavailable: missing, and not ours to make; kVersion, kCorrupt,
     /// kPermission: not what this library may trust.
     [[nodiscard]] Result<ControlPage> map_control(Mapping::Access access) const;
-    /// Maps the doorbell for reading and writing; creation and errors as map_control.
+    /// Maps the doorbell for reading and writing; creation and errors as map_control. In a
+    /// directory of several users it is the consumer's alone (kPermission): a producer there cannot
+    /// ring.
     [[nodiscard]] Result<Mapping> map_doorbell() const;
 
     /// Returns the pid of the running consumer, 0 if there is none, -1 if it is in another pid
@@ -184,8 +196,17 @@ public:
     void remove_leftovers() const noexcept;
 
 private:
-    RingDirectory(UniqueFd fd, FileId file, std::string path, uid_t owner) noexcept
-        : fd_(std::move(fd)), file_(file), path_(std::move(path)), owner_(owner) {}
+    RingDirectory(UniqueFd fd, FileId file, std::string path) noexcept
+        : fd_(std::move(fd)), file_(file), path_(std::move(path)) {}
+    /// In a directory of several users anybody may have taken the name of a file that is the
+    /// daemon's to make: its owner frees it.
+    void clear_squatted(const char* name) const noexcept;
+    [[nodiscard]] bool frees_names() const noexcept;
+    /// What was opened is one of those, made since.
+    [[nodiscard]] bool is_squatted(int fd) const noexcept;
+    [[nodiscard]] Result<UniqueFd> open_lock_file() const;
+    /// Who takes a name again and again while we free it wins about every second time.
+    static constexpr int kNameTriesMax = 100;
     [[nodiscard]] Result<UniqueFd> open_fixed(const char* name, int flags, const void* content,
                                               std::size_t bytes) const;
 
@@ -193,6 +214,7 @@ private:
     FileId file_;
     std::string path_;
     uid_t owner_{0};
+    bool shared_{false};  ///< of several users: everybody may make files in it
 };
 
 }  // namespace spanring::shm

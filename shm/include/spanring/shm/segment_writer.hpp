@@ -47,6 +47,7 @@ struct SegmentOptions {
     std::uint32_t policy{SPANRING_POLICY_DROP};
     std::uint32_t clock_kind{SPANRING_CLOCK_MONOTONIC};
     bool membarrier{false};  ///< what register_membarrier() said
+    bool rings{true};        ///< it could map the doorbell; without, the consumer polls
     std::string_view process_name;
     /// Attribute detail records with inline names: NAME, then ATTR_* with id SPANRING_ID_INLINE.
     std::span<const std::byte> resource;
