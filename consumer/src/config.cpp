@@ -14,6 +14,7 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
+#include "spanring/base/toml_letters.hpp"
 #include "spanring/consumer/limits.hpp"
 
 namespace spanring::consumer {
@@ -255,6 +256,14 @@ bool is_section(const std::string& name) {
     return at != keys().end() && at->first.compare(0, name.size() + 1, name + ".") == 0;
 }
 
+/// A key as an error may show it: one line, and nothing that a terminal would obey.
+std::string shown(std::string key) {
+    for (char& c : key) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return key;
+}
+
 Error at_line(const std::string& file, const toml::source_region& where, const std::string& what) {
     return {ErrorCode::kInvalidArgument,
             file + ":" + std::to_string(where.begin.line) + ": " + what};
@@ -270,7 +279,7 @@ Result<void> take_table(const toml::table& table, const std::string& prefix,
         }
         const auto known = keys().find(name);
         if (known == keys().end()) {
-            return at_line(file, key.source(), "unknown key \"" + name + "\"");
+            return at_line(file, key.source(), "unknown key \"" + shown(name) + "\"");
         }
         const Complaint complaint = known->second(config, node);
         if (!complaint.empty()) return at_line(file, node.source(), name + " " + complaint);
@@ -291,6 +300,9 @@ std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) 
 }
 
 Result<Config> parse_config(const std::string& text, const std::string& name) {
+    if (auto checked = check_toml_letters(text, name); !checked) {
+        return std::move(checked).error();
+    }
     const toml::parse_result parsed = toml::parse(text, name);
     if (!parsed) {
         return at_line(name, parsed.error().source(), std::string(parsed.error().description()));

@@ -1,15 +1,17 @@
 // The common options, and where directory, database and configuration come from: flags win over
 // the environment, the environment over the file.
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "commands.hpp"
+#include "spanring/base/toml_letters.hpp"
 #include "spanring/shm/directory.hpp"
 #include "spanring/store/database.hpp"
 #include "term.hpp"
@@ -22,12 +24,28 @@ std::string environment(const char* name) {
     return value == nullptr ? std::string() : std::string(value);
 }
 
+Result<std::string> read_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::string content;
+    for (char block[4096]; in.read(block, sizeof block) || in.gcount() > 0;) {
+        content.append(block, static_cast<std::size_t>(in.gcount()));
+    }
+    // A folder opens, and fails when it is read.
+    if (in.is_open() && !in.bad()) return content;
+    return os_error(errno != 0 ? errno : EIO, "configuration file " + path);
+}
+
 // What stands at `key` ("store.bytes_max") of the file, a string or a number as text; empty if the
 // key is absent. spanringd checks the rest of the file, here only what is asked for matters.
 Result<std::string> from_file(const std::string& path, const char* key) {
     if (path.empty()) return std::string();
-    if (access(path.c_str(), R_OK) != 0) return os_error(errno, "configuration file " + path);
-    const toml::parse_result parsed = toml::parse_file(path);
+    const auto read = read_file(path);
+    if (!read) return read;
+    const std::string& content = *read;
+    if (auto checked = check_toml_letters(content, path); !checked) {
+        return std::move(checked).error();
+    }
+    const toml::parse_result parsed = toml::parse(content, path);
     if (!parsed) {
         return Error{ErrorCode::kInvalidArgument,
                      fmt::format("{}:{}: {}", path, parsed.error().source().begin.line,

@@ -64,6 +64,10 @@ TEST(Config, an_unknown_key_is_refused_with_its_line) {
     EXPECT_THAT(complaint("[what]\na = 1\n"), HasSubstr("unknown key \"what\""));
 }
 
+TEST(Config, an_unknown_key_with_control_characters_is_refused_in_one_line) {
+    EXPECT_EQ(complaint("\"a\\nb\\u001b[2J\\u007f\" = 1"), "d.toml:1: unknown key \"a?b?[2J?\"");
+}
+
 TEST(Config, a_bad_value_is_refused_with_its_line_and_what_it_may_be) {
     EXPECT_EQ(complaint("[drain]\nmax_delay = \"2h\"\n"),
               "d.toml:2: drain.max_delay must be a time such as \"100us\", from 100us to 1s");
@@ -88,6 +92,17 @@ TEST(Config, tables_without_a_key_are_refused_with_their_line) {
         EXPECT_NE(config.error().message.find("a.toml:2"), std::string::npos)
             << config.error().message;
     }
+}
+
+// toml++ 3.3 takes a point for unreachable to which these bring it.
+TEST(Config, letters_beyond_ascii_outside_of_quotes_and_comments_are_refused_with_their_line) {
+    for (const char* line : {"\u00c4 = 1", "\ufedf = 1", "[\u00c4]", "workers = \u00c4"}) {
+        EXPECT_THAT(complaint("[drain]\n" + std::string(line)),
+                    StartsWith("d.toml:2: letters beyond ASCII"));
+    }
+    const auto config = parse_config("directory = \"/srv/\u00c4\" # \u00c4", "d.toml");
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(config->directory, "/srv/\u00c4");
 }
 
 TEST(Config, a_file_that_is_not_there_is_named) {

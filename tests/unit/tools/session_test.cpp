@@ -65,6 +65,11 @@ TEST_F(Precedence, errors_name_file_and_line) {
     options.config = write_config("\ndirectory = []\n");
     EXPECT_NE(ring_directory(options).error().message.find(options.config + ":2"),
               std::string::npos);
+    options.config = write_config("directory = \"/x\"\n\u00c4 = 1\n");
+    EXPECT_NE(ring_directory(options).error().message.find(options.config + ":2"),
+              std::string::npos);
+    options.config = folder_;
+    EXPECT_NE(ring_directory(options).error().message.find("Is a directory"), std::string::npos);
     options.config = folder_ + "/absent.toml";
     EXPECT_EQ(ring_directory(options).error().code, ErrorCode::kNotFound);
 }
