@@ -256,17 +256,18 @@ bool is_section(const std::string& name) {
     return at != keys().end() && at->first.compare(0, name.size() + 1, name + ".") == 0;
 }
 
-/// A key as an error may show it: one line, and nothing that a terminal would obey.
-std::string shown(std::string key) {
-    for (char& c : key) {
+/// What an error may show of a file, where toml++ quotes it, too: one line, and nothing that a
+/// terminal would obey.
+std::string shown(std::string text) {
+    for (char& c : text) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
     }
-    return key;
+    return text;
 }
 
 Error at_line(const std::string& file, const toml::source_region& where, const std::string& what) {
     return {ErrorCode::kInvalidArgument,
-            file + ":" + std::to_string(where.begin.line) + ": " + what};
+            file + ":" + std::to_string(where.begin.line) + ": " + shown(what)};
 }
 
 Result<void> take_table(const toml::table& table, const std::string& prefix,
@@ -279,7 +280,7 @@ Result<void> take_table(const toml::table& table, const std::string& prefix,
         }
         const auto known = keys().find(name);
         if (known == keys().end()) {
-            return at_line(file, key.source(), "unknown key \"" + shown(name) + "\"");
+            return at_line(file, key.source(), "unknown key \"" + name + "\"");
         }
         const Complaint complaint = known->second(config, node);
         if (!complaint.empty()) return at_line(file, node.source(), name + " " + complaint);

@@ -49,7 +49,7 @@ Result<std::string> from_file(const std::string& path, const char* key) {
     if (!parsed) {
         return Error{ErrorCode::kInvalidArgument,
                      fmt::format("{}:{}: {}", path, parsed.error().source().begin.line,
-                                 parsed.error().description())};
+                                 printable(parsed.error().description()))};
     }
     const auto node = parsed.table().at_path(key);
     if (!node) return std::string();
