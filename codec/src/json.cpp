@@ -62,26 +62,82 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
+// Calls see(i) for each character text[i] that is in no string, in order.
+template <typename See>
+void outside_of_strings(std::string_view text, const See& see) {
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (in_string) {
+            if (text[i] == '\\') {
+                ++i;
+            } else if (text[i] == '"') {
+                in_string = false;
+            }
+        } else {
+            in_string = text[i] == '"';
+            see(i);
+        }
+    }
+}
+
 // Nesting of arrays and objects; counts brackets outside of strings, so it may be more than a
 // parser would reach before it stops at an error, never less.
 int depth_of(std::string_view text) {
     int depth = 0;
     int deepest = 0;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            if (c == '\\') ++i;
-            if (c == '"') in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            deepest = std::max(deepest, ++depth);
-        } else if (c == ']' || c == '}') {
-            --depth;
-        }
-    }
+    outside_of_strings(text, [&](std::size_t i) {
+        if (text[i] == '[' || text[i] == '{') deepest = std::max(deepest, ++depth);
+        if (text[i] == ']' || text[i] == '}') --depth;
+    });
     return deepest;
+}
+
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+// Returns the bytes of the number at the start of `text`, a '0', if that is a zero of more than
+// "0.0"; else 0.
+std::size_t bytes_of_long_zero(std::string_view text) {
+    std::size_t at = 1;
+    const auto has = [&](std::string_view any) {
+        return at < text.size() && any.find(text[at]) != std::string_view::npos;
+    };
+    if (has(".")) {
+        for (++at; has("0");) ++at;
+    }
+    if (has("eE")) {
+        ++at;
+        if (has("+-")) ++at;
+        while (has("0123456789")) ++at;
+    }
+    const bool is_whole = is_digit(text[at - 1]) && !has("0123456789");
+    return is_whole && at > 3 ? at : 0;
+}
+
+// RapidJSON 1.1 asks for the first bit that is set in a number's digits, which has no answer where
+// all are zero and the power of ten is a large one: "0e300", thirty zeros behind the point.
+// Returns `text` with "0.0" and blanks in place of them; empty: there are none.
+std::string with_short_zeros(std::string_view text) {
+    // Up to ten to the power of -22 it multiplies doubles.
+    constexpr std::string_view kZerosOfLarge = "0000000000000000000000";
+    std::string out;
+    if (text.find("0e") == std::string_view::npos && text.find("0E") == std::string_view::npos &&
+        text.find(kZerosOfLarge) == std::string_view::npos) {
+        return out;
+    }
+    char before = ' ';  // of the character; a '-' counts as what stands before it
+    outside_of_strings(text, [&](std::size_t i) {
+        const bool begins =
+            !is_digit(before) && std::string_view(".eE+").find(before) == std::string_view::npos;
+        const std::size_t bytes = text[i] == '0' && begins ? bytes_of_long_zero(text.substr(i)) : 0;
+        if (bytes != 0) {
+            if (out.empty()) out = text;
+            out.replace(i, bytes, "0.0" + std::string(bytes - 3, ' '));
+        }
+        if (text[i] != '-') before = text[i];
+    });
+    return out;
 }
 
 // RapidJSON's writer puts numbers that it is given as text into quotes.
@@ -155,7 +211,9 @@ std::string serialized(const rapidjson::Value& json) {
     rapidjson::StringBuffer buffer;
     JsonWriter writer(buffer);
     json.Accept(writer);
-    return {buffer.GetString(), buffer.GetSize()};
+    // As it will be written, or a second reading would take it for something else.
+    const std::string_view text(buffer.GetString(), buffer.GetSize());
+    return is_utf8(text) ? std::string(text) : repaired_utf8(text);
 }
 
 Value read_array(const rapidjson::Value& json) {
@@ -203,6 +261,8 @@ Result<void> parse_json(std::string_view text, rapidjson::Document* document) {
         return Error{ErrorCode::kInvalidArgument,
                      "JSON nested deeper than " + std::to_string(kJsonDepthMax)};
     }
+    const std::string changed = with_short_zeros(text);
+    if (!changed.empty()) text = changed;
     document->Parse<kParseFlags>(text.data(), text.size());
     if (!document->HasParseError()) return {};
     return Error{ErrorCode::kInvalidArgument,

@@ -104,6 +104,28 @@ TEST(Jsonl, numbers_are_exact) {
     EXPECT_EQ(attribute_json(5e-324), "5e-324");
 }
 
+// RapidJSON alone does something undefined with these.
+TEST(Jsonl, zeros_of_many_digits_and_large_exponents_are_zero) {
+    Span span = test::plain_span(1, 1, 0, 1);
+    span.attributes = {{"k", 5.0}};
+    const std::string line = to_jsonl(span);
+    const auto read = [&](const std::string& number) {
+        const auto back = from_jsonl(std::string(line).replace(line.find("5.0"), 3, number));
+        return back ? attribute_json(back->attributes.at(0).second) : back.error().message;
+    };
+    for (const std::string zero : {"0e300", "0E-300", "0.0e+9999", "0.00e023", "0.0", "0e0"}) {
+        EXPECT_EQ(read(zero), "0.0") << zero;
+        EXPECT_EQ(read("-" + zero), "-0.0") << zero;
+    }
+    EXPECT_EQ(read("0." + std::string(400, '0')), "0.0");
+    EXPECT_EQ(read("0." + std::string(30, '0') + "1"), "1e-31");
+    EXPECT_EQ(read("10e300"), "1e+301");
+    EXPECT_EQ(read("\"0e300\""), "\"0e300\"");
+    for (const char* none : {"0e", "0.", "00e300", "0.e300", "0e300.5", "0e300e1"}) {
+        EXPECT_TRUE(contains(read(none), "not JSON")) << none;
+    }
+}
+
 TEST(Jsonl, what_json_has_no_number_for_is_text) {
     EXPECT_EQ(attribute_json(std::nan("")), R"("NaN")");
     EXPECT_EQ(attribute_json(HUGE_VAL), R"("Infinity")");
@@ -129,6 +151,18 @@ TEST(Jsonl, text_that_is_not_utf_8_is_repaired) {
     EXPECT_EQ(attribute_json(std::string("\xc0\x80")), '"' + bad + bad + '"') << "overlong";
     EXPECT_EQ(attribute_json(std::string("\xe2\x82")), '"' + bad + bad + '"') << "cut";
     EXPECT_EQ(attribute_json(std::string("\xf0\x9f\x98\x80")), "\"\xf0\x9f\x98\x80\"");
+}
+
+TEST(Jsonl, a_nested_value_that_is_not_utf_8_is_read_as_it_is_written) {
+    Span span = test::plain_span(1, 1, 0, 1);
+    span.attributes = {{"k", 5.0}};
+    const std::string line = to_jsonl(span);
+    const auto read = from_jsonl(std::string(line).replace(line.find("5.0"), 3, "{\"\x85\":1}"));
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    const auto again = from_jsonl(to_jsonl(*read));
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    EXPECT_EQ(attribute_json(read->attributes.at(0).second), "{\"\xef\xbf\xbd\":1}");
+    EXPECT_EQ(to_jsonl(*again), to_jsonl(*read));
 }
 
 TEST(Jsonl, malformed_lines_are_refused_with_the_cause) {
