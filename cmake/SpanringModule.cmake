@@ -38,10 +38,11 @@ if(SPANRING_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 if(SPANRING_FUZZ)
     target_compile_options(spanring_flags INTERFACE -fsanitize=fuzzer-no-link)
+    add_custom_target(fuzz_programs)
 endif()
 
 # toml++, headers alone. Version 3.3 asserts that a table has a key before it reports that it has
-# none ("[+").
+# none ("[+"). What is parsed is checked by spanring/base/toml_letters.hpp before.
 add_library(spanring_toml INTERFACE)
 target_compile_options(spanring_toml INTERFACE "-DTOML_ASSERT(expr)=static_cast<void>(0)")
 
@@ -81,16 +82,24 @@ function(spanring_test name)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 
-# spanring_fuzz(fuzz_batch SOURCES batch_fuzz.cpp LINK spanring_codec): a libFuzzer program; exists
-# with SPANRING_FUZZ only. Name it fuzz_...: `tools/dev fuzz` runs bin/fuzz_*.
+# spanring_fuzz(fuzz_batch SOURCES batch_fuzz.cpp LINK spanring_codec [THREADS 2]): with
+# SPANRING_FUZZ (the preset fuzz) a libFuzzer program, fuzz_...; elsewhere the test that runs it.
 function(spanring_fuzz name)
-    cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
-    if(NOT SPANRING_FUZZ)
-        return()
+    cmake_parse_arguments(ARG "" "THREADS" "SOURCES;LINK" ${ARGN})
+    if(SPANRING_FUZZ)
+        add_executable(${name} ${ARG_SOURCES})
+        target_link_libraries(${name} PRIVATE ${ARG_LINK} spanring_flags)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        add_dependencies(fuzz_programs ${name})
+    elseif(BUILD_TESTING)
+        if(NOT ARG_THREADS)
+            set(ARG_THREADS 1)
+        endif()
+        add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/fuzz/run.py run ${name})
+        # run.py ends it in its time, which may be set to hours.
+        set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED fuzz_programs TIMEOUT 86400
+                             PROCESSORS ${ARG_THREADS} LABELS "fuzz;no_sanitizer")
     endif()
-    add_executable(${name} ${ARG_SOURCES})
-    target_link_libraries(${name} PRIVATE ${ARG_LINK} spanring_flags)
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
 endfunction()
 
 # spanring_bench(bench_tracer SOURCES tracer_bench.cpp LINK spanring_producer): a Google Benchmark

@@ -54,7 +54,7 @@ def layout_tables(sources):
 
 
 _GTEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|RC_GTEST_PROP)\(\s*(\w+)\s*,\s*(\w+)", re.M)
-_CTEST = re.compile(r"^\s*spanring_(?:script_)?test\(\s*(\w+)", re.M)
+_CTEST = re.compile(r"^\s*spanring_(?:(?:script_)?test|fuzz)\(\s*(\w+)", re.M)
 _HAZARDS, _HAZARDS_PAGE = 29, "docs/hazards.md"
 
 
