@@ -160,6 +160,9 @@ Tracepoint::~Tracepoint() {
     if (process_->control != nullptr && process_->doorbell != nullptr) {
         shm::ring_if_waiting(process_->control->flags, process_->doorbell->word);
     }
+    // A handler that came behind write_stash() took us for inside. Nobody else writes what it left
+    // before the thread's next tracepoint, which may never be.
+    if (writer_->slot != nullptr && writer_->stash.used != 0) after_slow(writer_);
 }
 
 void Tracepoint::publish() noexcept {

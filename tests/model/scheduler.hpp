@@ -9,13 +9,17 @@
 // that is what ThreadSanitizer and the tests on real threads are for). A killed thread runs no
 // further, but what it has stored still leaves.
 //
+// A signal handler runs on its thread, in front of any of its accesses, once.
+//
 // Every choice point is a state: memory, buffers, and for each thread the values that it has loaded
-// (which determine what it does next). Each state is explored once; so the search is complete.
+// (which determine what it does next). Each state is explored once; so the search is complete. What
+// is too large for that is explored up to a number of preemptions, or walked through at random.
 //
 // One exploration at a time per process. Bodies must be deterministic and own no resources: an
 // abandoned run never returns from them.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <atomic>
@@ -24,6 +28,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <random>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -40,8 +46,16 @@ class Model {
 public:
     /// Adds a thread to the run being built. `killable`: may die at any point.
     void thread(std::function<void()> body, bool killable = false);
+    /// Interrupts the thread that was added last, once, at any of its accesses and points, or
+    /// never.
+    void handler(std::function<void()> body) { threads_.back()->handler = std::move(body); }
+    /// Only runs in which at most so many times a thread that could go on is left for another; that
+    /// a handler or a store comes at any time is free.
+    void limit_preemptions(unsigned most) { preemptions_max_ = most; }
     /// Stores leave in their order (as on x86): for programs too large to be explored otherwise.
     void keep_store_order() { store_order_kept_ = true; }
+    /// Stores leave at once (sequential consistency): for still larger ones.
+    void leave_at_once() { left_at_once_ = true; }
     /// Runs when all threads are through and all stores have left.
     void at_end(std::function<void()> check) { check_ = std::move(check); }
     /// Something that must not happen has happened.
@@ -56,6 +70,8 @@ public:
     [[nodiscard]] bool killed(int thread) const { return threads_[thread]->killed; }
 
     // ---- what the policies call ----
+    /// A place without an access to shared memory, where a handler may come.
+    void point();
     std::uint64_t load(const void* address, unsigned bytes);
     void store(void* address, unsigned bytes, std::uint64_t value, bool release);
     /// Waits for the own buffer to be empty; what follows until the next access is one atomic step.
@@ -67,6 +83,9 @@ public:
 
     /// Runs every interleaving of what `build` adds; `build` resets the memory for each run.
     static Outcome explore(const std::function<void(Model&)>& build);
+    /// Runs `runs` interleavings, each choice by `seed`.
+    static Outcome walk(const std::function<void(Model&)>& build, std::uint64_t runs,
+                        std::uint64_t seed);
     /// The exploration that is going on.
     static Model* active;
 
@@ -81,8 +100,10 @@ private:
     enum class Wait { kNothing, kOwnStores, kBarrier, kFutex };
     struct Thread {
         std::function<void()> body;
-        ucontext_t context;
-        std::vector<char> stack;
+        std::function<void()> handler;  ///< empty: none, or it has come
+        ucontext_t context;             ///< of its start
+        jmp_buf at;                     ///< where it gave way
+        char* stack;
         std::vector<Store> buffer;
         std::vector<std::uint64_t> barrier_until;  // per thread, stores that must have left
         const std::uint32_t* futex{nullptr};
@@ -92,6 +113,8 @@ private:
         std::uint64_t stores_before_turn{0};
         std::uint64_t history{0};
         Wait wait{Wait::kNothing};
+        bool started{false};
+        bool interrupted{false};  ///< its handler is to run next
         bool killable{false};
         bool killed{false};
         bool done{false};
@@ -103,7 +126,7 @@ private:
         }
     };
     struct Choice {
-        enum Kind { kRun, kFlush, kKill } kind;
+        enum Kind { kRun, kFlush, kKill, kSignal } kind;
         int thread;
         std::size_t entry;
     };
@@ -116,25 +139,37 @@ private:
     static void enter(unsigned high, unsigned low);
     void touch(const void* address, unsigned bytes);
     void give_way(Wait reason);
+    void to_scheduler();
+    void resume(Thread& thread);
     [[nodiscard]] bool runnable(const Thread& thread) const;
     [[nodiscard]] bool may_leave(const Thread& thread, std::size_t entry) const;
     [[nodiscard]] bool left_until(int thread, std::uint64_t number) const;
-    [[nodiscard]] std::vector<Choice> choices() const;
+    void list_choices();
     [[nodiscard]] std::uint64_t state() const;
     void take(const Choice& choice);
+    void begin_run(const std::function<void(Model&)>& build);
     void run_once();
     bool next_path();
+    [[nodiscard]] Outcome outcome() const;
 
     std::vector<std::unique_ptr<Thread>> threads_;
     std::function<void()> check_;
-    ucontext_t scheduler_;
+    ucontext_t start_;
+    jmp_buf scheduler_;
     int current_{-1};
     bool store_order_kept_{false};
+    bool left_at_once_{false};
     std::string failure_;
     std::vector<Step> path_;
     std::size_t depth_{0};
-    std::vector<std::string> trace_;
+    std::vector<Choice> choices_;
+    std::vector<Choice> trace_;
     std::map<const void*, unsigned> words_;
+    std::optional<unsigned> preemptions_max_;
+    unsigned preemptions_{0};
+    int last_run_{-1};
+    std::optional<std::mt19937_64> random_;
+    std::vector<std::unique_ptr<char[]>> stacks_;  ///< for all runs
     std::unordered_set<std::uint64_t> seen_;
     std::uint64_t runs_{0};
 };

@@ -24,6 +24,7 @@ struct SmallRing {
     std::uint64_t claim_next;
     std::uint64_t released_count;
     spanring_thread_slot slots[kWritersMax];
+    std::uint32_t page_revoked[kPagesMax];  ///< only where a fix is undone
     alignas(64) std::byte pages[kPagesMax * kPageBytes];
 
     void reset() { std::memset(static_cast<void*>(this), 0, sizeof *this); }

@@ -28,16 +28,6 @@ MUTANTS = (
         "^model_ring$",
     ),
     Mutant(
-        "release_relaxed",
-        "a weakened memory order: a page is free before the consumer has read it",
-        "shm/include/spanring/shm/page_ring.hpp",
-        """spanring_page_state(generation, 0, SPANRING_PAGE_FREE),
-                                       std::memory_order_release,""",
-        """spanring_page_state(generation, 0, SPANRING_PAGE_FREE),
-                                       std::memory_order_relaxed,""",
-        "^model_ring$",
-    ),
-    Mutant(
         "generation_unchecked",
         "a check removed: the header of a page's earlier life is taken for this one's",
         "shm/include/spanring/shm/page_ring.hpp",
