@@ -28,18 +28,19 @@ bool must_tell_state_below(const StackEntry& top) noexcept {
     return must_tell_state({0, top.root, top.block, 0, EntryKind::kSpan, kEntryLost, 0});
 }
 
+// What says that the ring is still full is looked at inside: a signal handler that comes before may
+// find a page. Left out of that page, the span would shift the ordinals of all that follow in it.
 SPANRING_INLINE std::uint64_t drop_begin_here(Writer* writer, std::uint32_t flags) noexcept {
-    // acquire: pairs with the release in PageRing::release(): who sees the count finds the page.
-    if (writer->drop_gate != gate_word(flags) ||
-        __atomic_load_n(writer->released, __ATOMIC_ACQUIRE) + 1 != writer->full_at) {
-        return 0;
-    }
-    ThreadState* state = state_of(writer);
-    StackEntry* top = state->top;
     spanring_thread_slot* slot;
     char* cursor;
-    if (top + 1 == state->limit || (top->block != nullptr && must_tell_state_below(*top)) ||
-        !enter(writer, 0, slot, cursor)) {
+    if (writer->drop_gate != gate_word(flags) || !enter(writer, 0, slot, cursor)) return 0;
+    ThreadState* state = state_of(writer);
+    StackEntry* top = state->top;
+    // acquire: pairs with the release in PageRing::release(): who sees the count finds the page.
+    if (writer->drop_gate != gate_word(flags) ||
+        __atomic_load_n(writer->released, __ATOMIC_ACQUIRE) + 1 != writer->full_at ||
+        top + 1 == state->limit || (top->block != nullptr && must_tell_state_below(*top))) {
+        leave(slot);
         return 0;
     }
     const std::uint64_t key = writer->next_key;
@@ -57,12 +58,14 @@ SPANRING_INLINE std::uint64_t drop_begin_here(Writer* writer, std::uint32_t flag
 
 SPANRING_INLINE bool drop_end_here(Writer* writer, std::uint64_t key, std::uint64_t life) noexcept {
     if (writer != t_writer || writer->drop_gate == 0 || life != lost_life(*writer)) return false;
-    ThreadState* state = state_of(writer);
-    StackEntry* top = state->top;
     spanring_thread_slot* slot;
     char* cursor;
-    if (top->flags != kEntryLost || !is_span(top, key, kEntryLost) ||
-        !enter(writer, 0, slot, cursor)) {
+    if (!enter(writer, 0, slot, cursor)) return false;
+    ThreadState* state = state_of(writer);
+    StackEntry* top = state->top;
+    // The gate again: as above.
+    if (writer->drop_gate == 0 || top->flags != kEntryLost || !is_span(top, key, kEntryLost)) {
+        leave(slot);
         return false;
     }
     state->top = top - 1;
