@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "spanring/base/cpu_time.hpp"
+#include "spanring/base/clock.hpp"
 
 namespace spanring::bench {
 

@@ -9,9 +9,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+
+#include "spanring/base/machine.hpp"
 
 namespace spanring::os {
 namespace {
@@ -56,7 +59,21 @@ inline Fate fate_of(Call kind, const char* path = nullptr) noexcept {
     return mode == kDisarmed ? Fate::kGo : fate_when_armed(kind, mode, path);
 }
 
+/// The machine's word on this call; a write may be allowed fewer bytes.
+bool unlucky(Machine& machine, const Machine::Asked& asked, std::size_t* bytes) noexcept {
+    const Machine::Luck luck = machine.before(asked);
+    if (luck.errno_value != 0) {
+        errno = luck.errno_value;
+        return true;
+    }
+    if (bytes != nullptr) *bytes = std::min(*bytes, luck.bytes_max);
+    return false;
+}
+
 inline bool fails(Call kind, const char* path = nullptr) noexcept {
+    if (Machine* made_up = machine()) [[unlikely]] {
+        if (unlucky(*made_up, {.call = kind, .path = path}, nullptr)) return true;
+    }
     return fate_of(kind, path) == Fate::kFail;
 }
 
@@ -81,9 +98,12 @@ auto retry(F&& call) noexcept -> decltype(call()) {
     return result;
 }
 
-/// A read or write, or half of one.
+/// A read or write (then of `data`), or half of one.
 template <typename F>
-ssize_t transfer(Call kind, std::size_t bytes, F&& call) noexcept {
+ssize_t transfer(Call kind, std::size_t bytes, F&& call, const void* data = nullptr) noexcept {
+    if (Machine* made_up = machine()) [[unlikely]] {
+        if (unlucky(*made_up, {.call = kind, .data = data, .bytes = bytes}, &bytes)) return -1;
+    }
     return retry([&]() -> ssize_t {
         const Fate fate = fate_of(kind);
         if (fate == Fate::kFail) return -1;
@@ -219,14 +239,14 @@ ssize_t write(int fd, const void* data, std::size_t bytes) noexcept {
     const struct iovec piece = piece_of(data, bytes);
     return written(fd, &piece, -1, transfer(Call::kWrite, bytes, [&](std::size_t n) {
                        return ::write(fd, data, n);
-                   }));
+                   }, data));
 }
 
 ssize_t write_at(int fd, const void* data, std::size_t bytes, off_t offset) noexcept {
     const struct iovec piece = piece_of(data, bytes);
     return written(fd, &piece, offset, transfer(Call::kWrite, bytes, [&](std::size_t n) {
                        return ::pwrite(fd, data, n, offset);
-                   }));
+                   }, data));
 }
 
 ssize_t write_vector(int fd, const struct iovec* pieces, int count) noexcept {
@@ -261,7 +281,7 @@ int sync_data(int fd) noexcept {
 
 int rename_at(int old_dir, const char* old_path, int new_dir, const char* new_path,
               unsigned flags) noexcept {
-    if (fails(Call::kRename)) return -1;
+    if (fails(Call::kRename, new_path)) return -1;
     return told(::renameat2(old_dir, old_path, new_dir, new_path, flags),
                 {.kind = Change::Kind::kRenamed,
                  .fd = old_dir,
@@ -280,7 +300,7 @@ int link_at(int old_dir, const char* old_path, int new_dir, const char* new_path
 }
 
 int unlink_at(int dir_fd, const char* path, int flags) noexcept {
-    if (fails(Call::kUnlink)) return -1;
+    if (fails(Call::kUnlink, path)) return -1;
     return told(::unlinkat(dir_fd, path, flags),
                 {.kind = Change::Kind::kUnlinked, .fd = dir_fd, .path = path});
 }
@@ -309,6 +329,12 @@ int unlock_record(int fd) noexcept {
 
 int record_lock_holder(int fd, pid_t* holder) noexcept {
     if (fails(Call::kLock)) return -1;
+    if (Machine* made_up = machine()) {
+        if (const auto known = made_up->lock_holder(fd)) {
+            *holder = *known;
+            return 0;
+        }
+    }
     struct ::flock lock {};
     lock.l_type = F_WRLCK;
     lock.l_whence = SEEK_SET;
@@ -323,6 +349,11 @@ int record_lock_holder(int fd, pid_t* holder) noexcept {
 }
 
 int random_bytes(void* out, std::size_t bytes) noexcept {
+    if (Machine* made_up = machine()) [[unlikely]] {
+        if (unlucky(*made_up, {.call = Call::kRandom, .bytes = bytes}, nullptr)) return -1;
+        made_up->fill_random(out, bytes);
+        return 0;
+    }
     auto* next = static_cast<unsigned char*>(out);
     while (bytes > 0) {
         const ssize_t got =

@@ -1,34 +1,15 @@
 #include "spanring/consumer/clock.hpp"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdlib>
 
 #include "spanring/abi/segment_layout.h"
-
-#if defined(__x86_64__) || defined(__i386__)
-#include <x86intrin.h>
-#endif
+#include "spanring/base/clock.hpp"
 
 namespace spanring::consumer {
 namespace {
 
 __extension__ typedef unsigned __int128 Wide;
-
-std::int64_t now_ns(clockid_t clock) noexcept {
-    timespec t{};
-    clock_gettime(clock, &t);
-    return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
-
-std::uint64_t counter() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-    return __rdtsc();
-#else
-    return static_cast<std::uint64_t>(now_ns(CLOCK_MONOTONIC));
-#endif
-}
 
 std::uint64_t rate_of(std::int64_t ns, std::uint64_t ticks) noexcept {
     if (ns <= 0 || ticks == 0) return std::uint64_t{1} << 32;
@@ -43,11 +24,11 @@ ClockSource system_clock_source(std::uint32_t clock_kind) {
     const bool is_counter = clock_kind == SPANRING_CLOCK_TSC;
     return [is_counter] {
         ClockReading r;
-        r.mono_ns = now_ns(CLOCK_MONOTONIC);
-        r.ticks = is_counter ? counter() : static_cast<std::uint64_t>(r.mono_ns);
-        r.real_ns = now_ns(CLOCK_REALTIME);
+        r.mono_ns = clock_ns(CLOCK_MONOTONIC);
+        r.ticks = is_counter ? cpu_counter() : static_cast<std::uint64_t>(r.mono_ns);
+        r.real_ns = clock_ns(CLOCK_REALTIME);
         // The three reads are not one: the middle of the outer two belongs to the counter's.
-        const std::int64_t again = now_ns(CLOCK_MONOTONIC);
+        const std::int64_t again = clock_ns(CLOCK_MONOTONIC);
         const std::int64_t lag = again - r.mono_ns;
         r.real_ns -= lag / 2;
         return r;
@@ -70,8 +51,7 @@ void TickClock::calibrate(std::int64_t calibration_ns) {
     Piece piece{.ticks = first_.ticks, .mono_ns = first_.mono_ns};
     if (kind_ == SPANRING_CLOCK_TSC) {
         while (last_.mono_ns - first_.mono_ns < calibration_ns) {
-            const timespec pause{0, 1'000'000};
-            nanosleep(&pause, nullptr);
+            sleep_ns(1'000'000);
             last_ = best_reading();
         }
         piece.ns_per_tick = rate_of(last_.mono_ns - first_.mono_ns, last_.ticks - first_.ticks);

@@ -1,19 +1,17 @@
 #include "consumer.hpp"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
-#include "spanring/base/cpu_time.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/shm/doorbell.hpp"
 
 namespace spanring::consumer {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 /// Without data for this long, the consumer sleeps until it is rung: short enough to cost no CPU
 /// when idle, long enough that a busy program never makes a system call to wake it.
@@ -70,11 +68,11 @@ Result<void> Consumer::open() {
         log_.warn("the database ended in a torn frame: " +
                   std::to_string(writer_->recovered().tail_bytes_cut) + " bytes cut");
     }
-    auto watcher =
-        Watcher::start(directory_->path(), &doorbell_.as<spanring_doorbell>()->word, true);
+    auto watcher = Watcher::start(directory_->path(), &doorbell_.as<spanring_doorbell>()->word,
+                                  true, config_.store.background);
     if (!watcher) return std::move(watcher).error();
     watcher_ = std::move(*watcher);
-    pipeline_ = std::make_unique<Pipeline>(*writer_, config_.workers);
+    pipeline_ = std::make_unique<Pipeline>(*writer_, config_.workers, config_.store.background);
     // Nobody queries the open spans of a frame, so they need not be cut to a query's measure.
     open_rows_.set_rows_max(codec::kBatchSpansLimit);
     directory_->remove_leftovers();
@@ -83,7 +81,7 @@ Result<void> Consumer::open() {
     control_.set_waiting(false);
     control_.set_settings(config_.rings);
     control_.set_enabled(true);
-    active_at_ = housekept_at_ = checked_alive_at_ = steady_clock::now();
+    active_at_ = housekept_at_ = checked_alive_at_ = SteadyClock::now();
     log_.info("spanringd started: pid " + std::to_string(::getpid()) + ", rings " +
               directory_->path() + ", database " + config_.database + ", " +
               std::to_string(segments_.size()) + " processes found");
@@ -91,18 +89,25 @@ Result<void> Consumer::open() {
 }
 
 Result<void> Consumer::run() {
-    while (!watcher_->stop_requested()) {
-        const auto began = steady_clock::now();
-        const auto worked_before = thread_cpu_ns();
-        turn();
-        const auto worked = std::chrono::nanoseconds(thread_cpu_ns() - worked_before);
-        const auto took = steady_clock::now() - began;
-        if (took >= kSlowTurn) {
-            const auto ms = std::chrono::duration_cast<milliseconds>(took).count();
-            log_.warn_sometimes("slow turn", "a turn took " + std::to_string(ms) + " ms");
-        }
-        pause(began, worked);
+    while (!watcher_->stop_requested()) step();
+    return finish();
+}
+
+void Consumer::step() {
+    watcher_->look();
+    const auto began = SteadyClock::now();
+    const auto worked_before = thread_cpu_ns();
+    turn();
+    const auto worked = std::chrono::nanoseconds(thread_cpu_ns() - worked_before);
+    const auto took = SteadyClock::now() - began;
+    if (took >= kSlowTurn) {
+        const auto ms = std::chrono::duration_cast<milliseconds>(took).count();
+        log_.warn_sometimes("slow turn", "a turn took " + std::to_string(ms) + " ms");
     }
+    pause(began, worked);
+}
+
+Result<void> Consumer::finish() {
     shut_down();
     if (!carried_.empty()) {
         return Error{ErrorCode::kIo,
@@ -115,7 +120,7 @@ void Consumer::turn() {
     take_back(pipeline_->collect());
     if (failing_) {
         // Nothing is taken out of the rings that cannot be put into the database.
-        if (steady_clock::now() >= retry_at_ && pipeline_->in_flight() == 0) commit_turn();
+        if (SteadyClock::now() >= retry_at_ && pipeline_->in_flight() == 0) commit_turn();
         return;
     }
     while (pipeline_->in_flight() >= kTurnsInFlightMax || bytes_in_flight_ > kTurnRowBytesMax) {
@@ -123,7 +128,7 @@ void Consumer::turn() {
         if (failing_) return;
     }
     clocks_.anchor_if_due();
-    const auto now = steady_clock::now();
+    const auto now = SteadyClock::now();
     const bool due = now - checked_alive_at_ >= kIdleWake;
     if (due) directory_->remove_leftovers();
     if (watcher_->take_directory_changed() || room_ || (scan_again_ && due)) scan();
@@ -142,19 +147,15 @@ void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds worked) {
     // Many segments make turns that are longer than the delay, one after the other: a whole core,
     // whatever little stands in them. Who has read all there was rests for half of its work, not
     // of what it waited for a disk meanwhile.
-    if (is_complete_) deadline = std::max(deadline, steady_clock::now() + worked / 2);
+    if (is_complete_) deadline = std::max(deadline, SteadyClock::now() + worked / 2);
     // A commit is told to the producers when it is done, not a turn later.
     while (pipeline_->in_flight() != 0) {
-        const auto left = deadline - steady_clock::now();
+        const auto left = deadline - SteadyClock::now();
         if (left <= std::chrono::microseconds(20)) break;
         take_back(pipeline_->wait(std::chrono::duration_cast<std::chrono::microseconds>(left)));
     }
-    const auto left = deadline - steady_clock::now();
-    if (left > std::chrono::nanoseconds(0)) {
-        const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-        const timespec rest{0, static_cast<long>(std::min<std::int64_t>(ns, 999'999'999))};
-        ::clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, nullptr);
-    }
+    const auto left = deadline - SteadyClock::now();
+    sleep_ns(std::min<SteadyClock::duration>(left, kIdleWake).count());
     // Only behind the rest: whoever rings without end, with nothing to say, costs a turn each
     // max_delay and no more.
     if (can_sleep()) sleep_until_rung();
@@ -163,7 +164,7 @@ void Consumer::pause(SteadyTime turn_began, std::chrono::nanoseconds worked) {
 bool Consumer::can_sleep() const {
     if (failing_ || !carried_.empty() || pipeline_->in_flight() != 0 || !is_complete_) return false;
     if (room_) return false;
-    if (steady_clock::now() - active_at_ < kIdleBefore) return false;
+    if (SteadyClock::now() - active_at_ < kIdleBefore) return false;
     return std::all_of(segments_.begin(), segments_.end(), [](const auto& entry) {
         const Segment& segment = *entry.second;
         return segment.life == Segment::Life::kLive;
@@ -188,14 +189,14 @@ void Consumer::sleep_until_rung() {
 
 void Consumer::shut_down() {
     control_.set_enabled(false);
-    const auto end = steady_clock::now() + kShutDownMax;
+    const auto end = SteadyClock::now() + kShutDownMax;
     // Producers that were inside a tracepoint publish it still: the end is when a turn found
     // nothing, held nothing back, and everything is committed.
     do {
         turn();
         take_back(pipeline_->wait(milliseconds(100)));
     } while ((anything_ || !is_complete_ || pipeline_->in_flight() != 0 || !carried_.empty()) &&
-             steady_clock::now() < end);
+             SteadyClock::now() < end);
     wait_for_all();
     if (auto synced = writer_->sync(); !synced) log_.error("sync: " + synced.error().message);
     // Everything is committed: the catalogue is only sooner at hand. The next start catches up.

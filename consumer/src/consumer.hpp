@@ -20,6 +20,7 @@
 #include "quota.hpp"
 #include "recovered.hpp"
 #include "segment.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/consumer/config.hpp"
 #include "spanring/consumer/limits.hpp"
 #include "spanring/shm/directory.hpp"
@@ -41,8 +42,17 @@ public:
     /// order. Errors: what could not be committed at the end.
     [[nodiscard]] Result<void> run();
 
+    // The parts of run(), and what it leaves to threads: for who decides the order of everything
+    // (store::WriterOptions::background).
+
+    /// One turn, and the rest behind it.
+    void step();
+    /// Drains to the end of what is published and closes in good order. Errors: as run().
+    [[nodiscard]] Result<void> finish();
+    void do_chore(store::Chore chore) { writer_->do_chore(chore); }
+
 private:
-    using SteadyTime = std::chrono::steady_clock::time_point;
+    using SteadyTime = SteadyClock::time_point;
 
     Consumer(const Config& config, Log& log) : config_(config), log_(log) {}
 

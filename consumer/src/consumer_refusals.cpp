@@ -113,7 +113,7 @@ void Consumer::tell_waiting() {
 
 // Rings grow while they are served. Once a second is enough for a bound that only newcomers meet.
 void Consumer::look_at_bytes() {
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = SteadyClock::now();
     if (!quota_.bounds_bytes() || now - bytes_looked_at_ < std::chrono::seconds(1)) return;
     bytes_looked_at_ = now;
     std::map<std::uint32_t, std::uint64_t> by_uid;

@@ -8,7 +8,6 @@ namespace spanring::consumer {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 /// A full disk is asked again this often.
 constexpr milliseconds kRetry{200};
@@ -185,7 +184,7 @@ void Consumer::committed(Turn& turn) {
 void Consumer::parked(std::unique_ptr<Turn> turn) {
     if (turn->outcome == Turn::Outcome::kFailed) {
         failing_ = true;
-        retry_at_ = steady_clock::now() + kRetry;
+        retry_at_ = SteadyClock::now() + kRetry;
         notices_->degraded(turn->problem);
         log_.warn_sometimes("commit",
                             "the database takes no frames, so nothing is drained and "

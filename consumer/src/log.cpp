@@ -46,7 +46,7 @@ void Log::write(Level level, const std::string& line) {
 }
 
 void Log::warn_sometimes(const std::string& topic, const std::string& line) {
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = SteadyClock::now();
     std::uint64_t suppressed = 0;
     {
         const std::lock_guard lock(mutex_);

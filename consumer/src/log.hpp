@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 
+#include "spanring/base/clock.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/consumer/config.hpp"
 
@@ -35,7 +36,7 @@ public:
 private:
     struct Impl;
     struct Repeated {
-        std::chrono::steady_clock::time_point last;
+        SteadyClock::time_point last;
         std::uint64_t suppressed{0};
     };
     explicit Log(std::unique_ptr<Impl> impl);

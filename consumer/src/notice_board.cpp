@@ -1,8 +1,9 @@
 #include "notice_board.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
+
+#include "spanring/base/clock.hpp"
 
 namespace spanring::consumer {
 
@@ -35,7 +36,7 @@ void NoticeBoard::refused(const Notice& what) {
         if (known.count == what.count && known.file == what.file) return;
         known = what;
         known.kind = Notice::Kind::kRefused;
-        known.at_s = ::time(nullptr);
+        known.at_s = wall_clock_ns() / 1'000'000'000;
         write();
         return;
     }
@@ -68,7 +69,7 @@ void NoticeBoard::degraded(const std::string& reason) {
 
 void NoticeBoard::add(Notice notice, Notice::Kind kind) {
     notice.kind = kind;
-    notice.at_s = ::time(nullptr);
+    notice.at_s = wall_clock_ns() / 1'000'000'000;
     const auto same = [kind](const Notice& other) { return other.kind == kind; };
     if (std::count_if(notices_.begin(), notices_.end(), same) >=
         static_cast<std::ptrdiff_t>(shm::kNoticesMax)) {

@@ -100,13 +100,14 @@ struct Pipeline::Impl {
     template <typename T>
     using Queue = moodycamel::BlockingConcurrentQueue<T, Sleeping>;
 
-    Impl(store::Writer& w, unsigned workers) : writer(w) {
+    Impl(store::Writer& w, unsigned workers, Background background) : writer(w) {
+        if (background == Background::kCaller) return;
         for (unsigned i = 0; i < workers; ++i) threads.emplace_back([this] { work(); });
         committer = std::thread([this] { commit_turns(); });
     }
     ~Impl() {
         turns.enqueue(nullptr);
-        committer.join();
+        committer.joinable() ? committer.join() : commit_turns();
         for (std::size_t i = 0; i < threads.size(); ++i) jobs.enqueue(Job{});
         for (auto& thread : threads) thread.join();
         Turn* left = nullptr;
@@ -156,6 +157,11 @@ struct Pipeline::Impl {
             finish(turn, encoder);
         }
     }
+    /// Without a committer: the oldest turn, which nobody else will finish.
+    void finish_here() {
+        Turn* turn = nullptr;
+        if (!committer.joinable() && turns.try_dequeue(turn)) finish(turn, own_encoder);
+    }
     void finish(Turn* turn, codec::Encoder& encoder) {
         encode_all(*turn, encoder);
         leave_out_unstorable(*turn);
@@ -179,8 +185,8 @@ struct Pipeline::Impl {
     codec::Encoder own_encoder;  ///< the drain thread's
 };
 
-Pipeline::Pipeline(store::Writer& writer, unsigned workers)
-    : impl_(std::make_unique<Impl>(writer, workers)) {}
+Pipeline::Pipeline(store::Writer& writer, unsigned workers, Background background)
+    : impl_(std::make_unique<Impl>(writer, workers, background)) {}
 Pipeline::~Pipeline() = default;
 
 void Pipeline::submit(std::unique_ptr<Turn> turn) {
@@ -211,6 +217,7 @@ std::vector<std::unique_ptr<Turn>> Pipeline::wait(std::chrono::microseconds time
     std::vector<std::unique_ptr<Turn>> out;
     Turn* turn = nullptr;
     if (impl_->in_flight == 0) return out;
+    if (timeout.count() > 0) impl_->finish_here();
     if (!impl_->done.wait_dequeue_timed(turn, timeout)) return out;
     do {
         out.emplace_back(turn);

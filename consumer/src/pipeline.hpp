@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "spanring/base/background.hpp"
 #include "spanring/store/database.hpp"
 #include "turn.hpp"
 
@@ -18,8 +19,8 @@ namespace spanring::consumer {
 
 class Pipeline {
 public:
-    /// `writer` must outlive it.
-    Pipeline(store::Writer& writer, unsigned workers);
+    /// `writer` must outlive it. Background::kCaller: no threads; wait() finishes a turn itself.
+    Pipeline(store::Writer& writer, unsigned workers, Background background);
     /// Finishes what was submitted.
     ~Pipeline();
     Pipeline(const Pipeline&) = delete;

@@ -293,9 +293,8 @@ Result<void> Segment::end_turn(const Drained& drained, RowSink& sink) {
 // many tracepoints away: with that of the slots, and the barrier, each thread either sees it at its
 // next tracepoint, or is seen here inside the one that it had begun before.
 bool Segment::stands_still() {
-    using std::chrono::steady_clock;
     if (stands_still_) return true;
-    if (revoked_at_ == steady_clock::time_point{}) revoked_at_ = steady_clock::now();
+    if (revoked_at_ == SteadyClock::time_point{}) revoked_at_ = SteadyClock::now();
     (void)reader_.revoke();
     const auto slots = reader_.slots_declared();
     for (std::uint32_t stream = 0; slots && stream < *slots; ++stream) {
@@ -303,7 +302,7 @@ bool Segment::stands_still() {
     }
     const bool seen_by_all = reader_.take_barrier();
     stands_still_ =
-        (seen_by_all && !anybody_inside()) || steady_clock::now() - revoked_at_ >= kInsideMax;
+        (seen_by_all && !anybody_inside()) || SteadyClock::now() - revoked_at_ >= kInsideMax;
     return stands_still_;
 }
 

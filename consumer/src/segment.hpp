@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "spanring/base/clock.hpp"
 #include "spanring/consumer/assembler.hpp"
 #include "spanring/shm/mapping/segment_reader.hpp"
 #include "spanring/store/frame.hpp"
@@ -151,7 +152,7 @@ private:
     std::uint64_t turn_told_{0};
     std::uint64_t settled_told_{0};
     bool stands_still_{false};
-    std::chrono::steady_clock::time_point revoked_at_{};
+    SteadyClock::time_point revoked_at_{};
     RowSink muted_;  ///< rows of what another database already has
 };
 

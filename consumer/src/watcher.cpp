@@ -33,7 +33,7 @@ bool add(int epoll, int fd) noexcept {
 }  // namespace
 
 Result<std::unique_ptr<Watcher>> Watcher::start(const std::string& path, std::uint32_t* doorbell,
-                                                bool watch_signals) {
+                                                bool watch_signals, Background background) {
     std::unique_ptr<Watcher> watcher(new Watcher(doorbell));
     Watcher& w = *watcher;
     w.epoll_.reset(watch_call([] { return ::epoll_create1(EPOLL_CLOEXEC); }));
@@ -62,7 +62,9 @@ Result<std::unique_ptr<Watcher>> Watcher::start(const std::string& path, std::ui
     if (!add(w.epoll_.get(), w.inotify_.get()) || !add(w.epoll_.get(), w.quit_.get())) {
         return os_error(errno, "cannot watch " + path);
     }
-    w.thread_ = std::thread([watching = watcher.get()] { watching->run(); });
+    if (background == Background::kThreads) {
+        w.thread_ = std::thread([watching = watcher.get()] { watching->run(); });
+    }
     return watcher;
 }
 
@@ -125,18 +127,27 @@ void Watcher::handle(int fd) {
     }
 }
 
-void Watcher::run() {
+bool Watcher::handle_events(int timeout_ms) {
     std::array<epoll_event, 64> events;
-    for (;;) {
-        const int count = watch_call([&] {
-            return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
-        });
-        for (int i = 0; i < count; ++i) {
-            const int fd = events[static_cast<std::size_t>(i)].data.fd;
-            if (fd == quit_.get()) return;
-            handle(fd);
-        }
+    const int count = watch_call([&] {
+        return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                            timeout_ms);
+    });
+    for (int i = 0; i < count; ++i) {
+        const int fd = events[static_cast<std::size_t>(i)].data.fd;
+        if (fd == quit_.get()) return false;
+        handle(fd);
     }
+    return true;
+}
+
+void Watcher::run() {
+    while (handle_events(-1)) {
+    }
+}
+
+void Watcher::look() {
+    if (!thread_.joinable()) (void)handle_events(0);
 }
 
 }  // namespace spanring::consumer

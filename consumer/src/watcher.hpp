@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "spanring/base/background.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/base/unique_fd.hpp"
 
@@ -20,11 +21,14 @@ public:
     /// blocked in every thread (`watch_signals`: and are taken here).
     [[nodiscard]] static Result<std::unique_ptr<Watcher>> start(const std::string& path,
                                                                 std::uint32_t* doorbell,
-                                                                bool watch_signals);
+                                                                bool watch_signals,
+                                                                Background background);
     ~Watcher();
     Watcher(const Watcher&) = delete;
     Watcher& operator=(const Watcher&) = delete;
 
+    /// With Background::kCaller: looks at what has happened so far.
+    void look();
     /// Tells when this process dies. `start_ticks`: as /proc/PID/stat says, so that no other
     /// process of that number is watched. Does nothing if it cannot be seen from here.
     void watch_process(std::uint32_t pid, std::uint64_t start_ticks);
@@ -43,6 +47,8 @@ public:
 private:
     explicit Watcher(std::uint32_t* doorbell) noexcept : doorbell_(doorbell) {}
     void run();
+    /// Handles what has happened; returns false at the end. `timeout_ms`: as epoll_wait's.
+    bool handle_events(int timeout_ms);
     void handle(int fd);
     void drain_inotify();
     void set(std::atomic<bool>& flag) noexcept;

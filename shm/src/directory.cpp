@@ -13,6 +13,7 @@
 #include <ctime>
 
 #include "directory_scan.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/base/os.hpp"
 #include "spanring/shm/process_identity.hpp"
 
@@ -367,7 +368,7 @@ Result<std::vector<std::string>> RingDirectory::segments() const {
 }
 
 void RingDirectory::remove_leftovers() const noexcept {
-    LeftoverSweep sweep(fd_.get(), ::time(nullptr));
+    LeftoverSweep sweep(fd_.get(), wall_clock_ns() / 1'000'000'000);
     (void)visit_names(fd_.get(), sweep);
 }
 

@@ -3,9 +3,9 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "spanring/base/clock.hpp"
 #include "spanring/base/os.hpp"
 
 namespace spanring::shm {
@@ -17,11 +17,9 @@ void FutexSystem::wake(std::uint32_t& word) noexcept {
 }
 
 void FutexSystem::wait(std::uint32_t& word, std::uint64_t timeout_ns) noexcept {
-    const timespec timeout{static_cast<time_t>(timeout_ns / 1'000'000'000U),
-                           static_cast<long>(timeout_ns % 1'000'000'000U)};
     // Returns at once if the word is 0 already. EINTR, ETIMEDOUT and a wake-up are all the same to
     // the caller: it looks for data.
-    ::syscall(SYS_futex, &word, FUTEX_WAIT, 1, &timeout, nullptr, 0);
+    wait_while(word, 1, static_cast<std::int64_t>(timeout_ns));
 }
 
 void FutexSystem::barrier() noexcept {

@@ -12,10 +12,10 @@
 #include <type_traits>
 
 #include "segment_plan.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/base/os.hpp"
 #include "spanring/base/testpoint.hpp"
 #include "spanring/base/unique_fd.hpp"
-#include "spanring/shm/clock.hpp"
 #include "spanring/shm/process_identity.hpp"
 #include "spanring/shm/segment_writer.hpp"
 
@@ -209,7 +209,7 @@ void SegmentWriter::fill_header(const SegmentOptions& options) noexcept {
     h.pid_start_ticks = self.start_ticks;
     h.pid = static_cast<std::uint32_t>(::getpid());
     h.uid = ::geteuid();
-    h.created_realtime_ns = realtime_ns();
+    h.created_realtime_ns = static_cast<std::uint64_t>(wall_clock_ns());
     h.clock_kind = options.clock_kind;
     h.policy = options.policy;
     h.resource_offset = plan.resource_offset;

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <mutex>
 
 #include "directory_scan.hpp"
 #include "segment_plan.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/base/os.hpp"
 #include "spanring/base/testpoint.hpp"
 
@@ -21,10 +21,7 @@ namespace {
 constexpr std::uint64_t kGrowRetryNs = 100'000'000;
 
 std::uint64_t coarse_ns() noexcept {
-    timespec now;
-    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-           static_cast<std::uint64_t>(now.tv_nsec);
+    return static_cast<std::uint64_t>(clock_ns(CLOCK_MONOTONIC_COARSE));
 }
 
 }  // namespace

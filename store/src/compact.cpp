@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <set>
-#include <thread>
 
 #include "catalogue_reader.hpp"
 #include "compactor.hpp"
 #include "log_scanner.hpp"
 #include "recovery.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::store {
@@ -101,15 +101,15 @@ Result<CompactReport> compact(const std::string& path, const CompactionOptions& 
     // What may go is for the consumer's configuration to say.
     alone.database_bytes_max = UINT64_MAX;
     alone.retention = std::chrono::hours(24 * 365 * 100);
-    const auto give_up = std::chrono::steady_clock::now() + kWaitForOther;
+    const auto give_up = SteadyClock::now() + kWaitForOther;
     for (;;) {
         auto writer = Writer::open(path, alone);
         if (!writer && writer.error().code != ErrorCode::kBusy) return std::move(writer).error();
         auto report =
             writer ? compact_closed(path, **writer) : compact_beside_writer(path, options);
         const bool busy = !report && report.error().code == ErrorCode::kBusy;
-        if (!busy || std::chrono::steady_clock::now() > give_up) return report;
-        std::this_thread::sleep_for(kAskAgain);
+        if (!busy || SteadyClock::now() > give_up) return report;
+        sleep_ns(std::chrono::nanoseconds(kAskAgain).count());
     }
 }
 

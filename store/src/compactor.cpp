@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "new_window.hpp"
 #include "recovery.hpp"
-#include "spanring/base/cpu_time.hpp"
+#include "spanring/base/clock.hpp"
 
 namespace spanring::store {
 namespace {
@@ -58,10 +59,11 @@ Result<CompactReport> compact_windows(const Folder& folder, std::uint64_t window
     return report;
 }
 
-Compactor::Compactor(const Folder& folder, const CompactionOptions& options, std::mutex& names,
-                     std::function<void()> on_replaced)
+Compactor::Compactor(const Folder& folder, const CompactionOptions& options, Background background,
+                     std::mutex& names, std::function<void()> on_replaced)
     : folder_(folder), options_(options), names_(names), on_replaced_(std::move(on_replaced)) {
-    if (options_.enabled) thread_ = std::thread([this] { run(); });
+    if (options_.enabled && background == Background::kThreads)
+        thread_ = std::thread([this] { run(); });
 }
 
 void Compactor::stop() {
@@ -85,6 +87,14 @@ void Compactor::indexed_below(std::uint64_t window) {
 void Compactor::keep_frames_above(std::uint64_t number) noexcept {
     // relaxed: a window that is being merged at this moment had no such cursor when it was sealed.
     frame_max_.store(number, std::memory_order_relaxed);
+}
+
+void Compactor::do_chore() {
+    {
+        const std::lock_guard guard(mutex_);
+        if (!options_.enabled || !std::exchange(asked_, false)) return;
+    }
+    (void)run_now();
 }
 
 Result<CompactReport> Compactor::run_now() {

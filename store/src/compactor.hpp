@@ -12,6 +12,7 @@
 
 #include "compaction.hpp"
 #include "folder.hpp"
+#include "spanring/base/background.hpp"
 #include "spanring/base/result.hpp"
 
 namespace spanring::store {
@@ -26,8 +27,8 @@ class Compactor {
 public:
     /// `names`: see CompactionTask. `on_replaced` is called after each pass: windows may have new
     /// files. The thread makes none before indexed_below was called.
-    Compactor(const Folder& folder, const CompactionOptions& options, std::mutex& names,
-              std::function<void()> on_replaced);
+    Compactor(const Folder& folder, const CompactionOptions& options, Background background,
+              std::mutex& names, std::function<void()> on_replaced);
     ~Compactor() { stop(); }
     Compactor(const Compactor&) = delete;
     Compactor& operator=(const Compactor&) = delete;
@@ -36,6 +37,8 @@ public:
     void stop();
     /// Windows below `window` are in the catalogue. Wakes the thread.
     void indexed_below(std::uint64_t window);
+    /// For Background::kCaller: a pass, without pauses, if the thread would make one.
+    void do_chore();
     /// Now, on the caller's thread, without pauses.
     [[nodiscard]] Result<CompactReport> run_now();
     void keep_frames_above(std::uint64_t number) noexcept;

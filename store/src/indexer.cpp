@@ -18,9 +18,9 @@ constexpr std::uint64_t kFactsSpansMax = 2u << 20;
 
 }  // namespace
 
-Indexer::Indexer(const Folder& folder, LogEnd end, Events events)
+Indexer::Indexer(const Folder& folder, LogEnd end, Events events, Background background)
     : folder_(folder), events_(std::move(events)), start_(end), end_(end) {
-    thread_ = std::thread([this] { run(); });
+    if (background == Background::kThreads) thread_ = std::thread([this] { run(); });
 }
 
 Indexer::~Indexer() {
@@ -29,7 +29,7 @@ Indexer::~Indexer() {
         stop_ = true;
     }
     wake_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 void Indexer::committed(LogEnd end, BatchFacts facts) {
@@ -75,7 +75,9 @@ Result<void> Indexer::wait_for_all(std::optional<std::chrono::milliseconds> time
     const std::uint64_t mine = ++asked_;
     wake_.notify_all();
     const auto answered = [&] { return stop_ || answered_ >= mine; };
-    if (!time_max) {
+    if (!thread_.joinable()) {
+        turn(lock);
+    } else if (!time_max) {
         done_.wait(lock, answered);
     } else if (!done_.wait_for(lock, *time_max, answered)) {
         return Error{ErrorCode::kTimeout,
@@ -85,15 +87,18 @@ Result<void> Indexer::wait_for_all(std::optional<std::chrono::milliseconds> time
     return error_ ? Result<void>(*error_) : Result<void>();
 }
 
+void Indexer::do_chore() {
+    std::unique_lock lock(mutex_);
+    if (has_work()) turn(lock);
+}
+
 void Indexer::run() {
     std::unique_lock lock(mutex_);
     // The first turn looks at what the last writer left.
     turn(lock);
     while (!stop_) {
         idle_ = true;
-        wake_.wait(lock, [&] {
-            return stop_ || replaced_ || asked_ > answered_ || indexed_ < end_.number;
-        });
+        wake_.wait(lock, [&] { return stop_ || has_work(); });
         idle_ = false;
         wake_.wait_for(lock, kGatherTime, [&] { return stop_ || asked_ > answered_; });
         if (!stop_) turn(lock);

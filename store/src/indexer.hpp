@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "folder.hpp"
+#include "spanring/base/background.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/store/frame.hpp"
 
@@ -39,7 +40,7 @@ public:
         std::function<void(std::uint64_t window)> indexed_below;
     };
     /// `end`: what recovery found.
-    Indexer(const Folder& folder, LogEnd end, Events events);
+    Indexer(const Folder& folder, LogEnd end, Events events, Background background);
     ~Indexer();
     Indexer(const Indexer&) = delete;
     Indexer& operator=(const Indexer&) = delete;
@@ -49,6 +50,8 @@ public:
     void committed(LogEnd end, BatchFacts facts);
     /// Some windows were compacted: their places in the catalogue have changed. Cheap, as above.
     void windows_replaced();
+    /// For Background::kCaller: a turn, if the thread would make one.
+    void do_chore();
     /// Returns when everything committed before the call is in the catalogue. Errors: what stopped
     /// the catalogue from taking it; the thread tries again with the next commit. kTimeout: it was
     /// not done within `time_max`.
@@ -56,6 +59,9 @@ public:
 
 private:
     void run();
+    [[nodiscard]] bool has_work() const noexcept {
+        return replaced_ || asked_ > answered_ || indexed_ < end_.number;
+    }
     [[nodiscard]] BatchFacts facts_of_frame(std::uint64_t number);
     [[nodiscard]] std::optional<Error> index_until(const LogEnd& end, bool replaced);
     void turn(std::unique_lock<std::mutex>& lock);

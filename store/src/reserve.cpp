@@ -45,7 +45,7 @@ bool Reserve::give_up() {
 bool Reserve::may_commit() {
     const std::lock_guard guard(mutex_);
     if (wanted_ == 0 || std::exchange(last_commit_, false)) return true;
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = SteadyClock::now();
     if (now - tried_ < kTryAgain) return false;
     tried_ = now;
     if (!allocate(wanted_)) return false;

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "folder.hpp"
+#include "spanring/base/clock.hpp"
 
 namespace spanring::store {
 
@@ -35,7 +36,7 @@ private:
     std::uint64_t bytes_{0};   ///< of the file; 0: none
     std::uint64_t wanted_{0};  ///< since it was given up; 0: it was not
     bool last_commit_{false};  ///< may still be made
-    std::chrono::steady_clock::time_point tried_{};
+    SteadyClock::time_point tried_{};
 };
 
 }  // namespace spanring::store

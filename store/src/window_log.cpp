@@ -49,8 +49,10 @@ Result<void> WindowLog::cut(std::uint64_t bytes) {
     return {};
 }
 
-Syncer::Syncer(const Folder& folder, std::chrono::milliseconds interval)
-    : folder_(folder), interval_(interval), thread_([this] { run(); }) {}
+Syncer::Syncer(const Folder& folder, std::chrono::milliseconds interval, Background background)
+    : folder_(folder), interval_(interval) {
+    if (background == Background::kThreads) thread_ = std::thread([this] { run(); });
+}
 
 Syncer::~Syncer() {
     {
@@ -58,7 +60,7 @@ Syncer::~Syncer() {
         stop_ = true;
     }
     wake_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 void Syncer::add(const std::shared_ptr<WindowLog>& window, bool new_name) {

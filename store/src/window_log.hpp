@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "folder.hpp"
+#include "spanring/base/background.hpp"
 #include "spanring/base/result.hpp"
 
 namespace spanring::store {
@@ -50,10 +51,11 @@ private:
     std::atomic<bool> sync_failed_{false};
 };
 
-/// Calls sync() on windows with new bytes every interval, and makes new names durable.
+/// Calls sync() on windows with new bytes every interval (Background::kCaller: only when told to),
+/// and makes new names durable.
 class Syncer {
 public:
-    Syncer(const Folder& folder, std::chrono::milliseconds interval);
+    Syncer(const Folder& folder, std::chrono::milliseconds interval, Background background);
     ~Syncer();
     Syncer(const Syncer&) = delete;
     Syncer& operator=(const Syncer&) = delete;

@@ -11,18 +11,13 @@
 #include "recovery.hpp"
 #include "reserve.hpp"
 #include "retirement.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/base/testpoint.hpp"
 #include "spanring/store/database.hpp"
 #include "window_log.hpp"
 
 namespace spanring::store {
 namespace {
-
-std::int64_t system_now_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 std::uint64_t payload_bytes(const Frame& frame) {
     std::uint64_t bytes = frame.deferred.size();
@@ -46,15 +41,17 @@ public:
           next_window_(recovery.next_window),
           next_frame_(recovery.next_frame),
           reserve_(folder_),
-          syncer_(folder_, options_.sync_interval),
-          compactor_(folder_, options_.compaction, names_, [this] { indexer_.windows_replaced(); }),
+          syncer_(folder_, options_.sync_interval, options_.background),
+          compactor_(folder_, options_.compaction, options_.background, names_,
+                     [this] { indexer_.windows_replaced(); }),
           indexer_(folder_, LogEnd{recovery.end_window, recovery.end_offset, recovery.last_frame},
                    {.new_window =
                         [this] {
                             (void)retire();
                             reserve_.keep_for(folder_.bytes_total());
                         },
-                    .indexed_below = [this](std::uint64_t w) { compactor_.indexed_below(w); }}) {}
+                    .indexed_below = [this](std::uint64_t w) { compactor_.indexed_below(w); }},
+                   options_.background) {}
 
     ~WriterImpl() override { compactor_.stop(); }
     WriterImpl(const WriterImpl&) = delete;
@@ -72,6 +69,13 @@ public:
                                                BatchFacts facts) override;
 
     [[nodiscard]] Result<void> sync() override { return syncer_.sync_now(); }
+    void do_chore(Chore chore) override {
+        switch (chore) {
+            case Chore::kSync: (void)syncer_.sync_now(); break;  // a failure stays with the window
+            case Chore::kIndex: indexer_.do_chore(); break;
+            case Chore::kCompact: compactor_.do_chore(); break;
+        }
+    }
     [[nodiscard]] Result<void> index_now(
         std::optional<std::chrono::milliseconds> time_max) override {
         return indexer_.wait_for_all(time_max);
@@ -213,7 +217,7 @@ Result<std::unique_ptr<Writer>> Writer::open(const std::string& path,
     auto recovery = recover(*folder);
     if (!recovery) return std::move(recovery).error();
     WriterOptions complete = options;
-    if (!complete.now_ns) complete.now_ns = system_now_ns;
+    if (!complete.now_ns) complete.now_ns = wall_clock_ns;
     return std::unique_ptr<Writer>(std::make_unique<WriterImpl>(
         std::move(*folder), std::move(*lock), std::move(*recovery), std::move(complete)));
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "spanring/base/cpu_time.hpp"
+#include "spanring/base/clock.hpp"
 #include "spanring/shm/clock.hpp"
 
 namespace spanring::tools::bench {

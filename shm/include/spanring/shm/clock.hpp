@@ -20,14 +20,6 @@ inline std::uint64_t monotonic_ns() noexcept {
            static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-/// CLOCK_REALTIME in nanoseconds.
-inline std::uint64_t realtime_ns() noexcept {
-    timespec now;
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-           static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 /// Returns the time in ticks of `kind`, which must be what clock_kind() said on this machine. Not
 /// ordered with the instructions around it: a tracepoint's time may be off by the few ns that
 /// ordering would cost.

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "spanring/base/background.hpp"
 #include "spanring/base/ids.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/codec/batch.hpp"
@@ -50,6 +51,7 @@ struct WriterOptions {
     std::chrono::milliseconds sync_interval{100};
     Durability durability{Durability::kInterval};
     CompactionOptions compaction{};
+    Background background{Background::kThreads};  ///< kCaller: see Writer::do_chore
     std::function<std::int64_t()>
         now_ns{};  ///< realtime clock; empty: the system's. Injected by tests
 };
@@ -62,6 +64,13 @@ struct RecoveredState {
     codec::Batch open_spans;               ///< complete rows (appended details folded in)
     std::vector<std::byte> deferred;
     std::uint64_t tail_bytes_cut{0};  ///< of a torn frame at the end, cut off
+};
+
+/// What a writer leaves to the background.
+enum class Chore : std::uint8_t {
+    kSync,     ///< makes durable what is not yet
+    kIndex,    ///< the catalogue, retirement and the reserve
+    kCompact,  ///< a pass, if windows were sealed
 };
 
 struct CompactReport {
@@ -99,6 +108,9 @@ public:
 
     /// fdatasync of what is committed so far.
     [[nodiscard]] virtual Result<void> sync() = 0;
+    /// With Background::kCaller: does now, if there is any, what a thread would do in its time.
+    /// Threads: the caller's. What fails is tried again with the next call.
+    virtual void do_chore(Chore chore) = 0;
     /// Waits until the catalogue holds everything committed so far, at most `time_max` if that is
     /// given: it can be rebuilt from the log, and readers scan what it lacks. Errors: kTimeout;
     /// what stopped the catalogue.
