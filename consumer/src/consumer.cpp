@@ -195,6 +195,8 @@ void Consumer::shut_down() {
     do {
         turn();
         take_back(pipeline_->wait(milliseconds(100)));
+        // On a full disk, or for a thread that was killed inside a tracepoint, it takes a while.
+        if (failing_ || !anything_) sleep_ns(std::chrono::nanoseconds(config_.max_delay).count());
     } while ((anything_ || !is_complete_ || pipeline_->in_flight() != 0 || !carried_.empty()) &&
              SteadyClock::now() < end);
     wait_for_all();
