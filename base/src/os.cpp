@@ -237,16 +237,18 @@ struct iovec piece_of(const void* data, std::size_t bytes) noexcept {
 
 ssize_t write(int fd, const void* data, std::size_t bytes) noexcept {
     const struct iovec piece = piece_of(data, bytes);
-    return written(fd, &piece, -1, transfer(Call::kWrite, bytes, [&](std::size_t n) {
-                       return ::write(fd, data, n);
-                   }, data));
+    return written(
+        fd, &piece, -1,
+        transfer(
+            Call::kWrite, bytes, [&](std::size_t n) { return ::write(fd, data, n); }, data));
 }
 
 ssize_t write_at(int fd, const void* data, std::size_t bytes, off_t offset) noexcept {
     const struct iovec piece = piece_of(data, bytes);
-    return written(fd, &piece, offset, transfer(Call::kWrite, bytes, [&](std::size_t n) {
-                       return ::pwrite(fd, data, n, offset);
-                   }, data));
+    return written(fd, &piece, offset,
+                   transfer(
+                       Call::kWrite, bytes,
+                       [&](std::size_t n) { return ::pwrite(fd, data, n, offset); }, data));
 }
 
 ssize_t write_vector(int fd, const struct iovec* pieces, int count) noexcept {

@@ -21,8 +21,9 @@ constexpr pid_t kSomebody = 4711;
 
 const char* name_of(os::Call call) {
     static constexpr const char* kNames[] = {
-        "any",   "open", "mkdir",  "stat", "truncate", "allocate", "map",    "advise",    "read",
-        "write", "sync", "rename", "link", "unlink",   "lock",     "random", "membarrier", "list", "watch", "process"};
+        "any",    "open",   "mkdir",      "stat", "truncate", "allocate", "map",
+        "advise", "read",   "write",      "sync", "rename",   "link",     "unlink",
+        "lock",   "random", "membarrier", "list", "watch",    "process"};
     static_assert(sizeof kNames / sizeof *kNames == os::kCallKinds);
     return kNames[static_cast<int>(call)];
 }
@@ -192,6 +193,7 @@ Machine::Luck MadeUpMachine::luck_of(const Asked& asked) noexcept {
     }
     if (mono_ns_ < disk_full_until_ns_ && (is_write || asked.call == os::Call::kAllocate)) {
         if (is_write && asked.bytes > 1 && chance_.one_in(4)) {
+            ++faults_;
             return {.bytes_max = chance_.below(asked.bytes)};
         }
         return fail(asked, ENOSPC);
