@@ -43,7 +43,8 @@ std::unique_ptr<Turn> Consumer::build(bool whole) {
     for (auto& [number, segment] : segments_) {
         content = add_segment(*segment, whole, *turn) || content;
     }
-    if (whole && recovered_) recovered_->export_rest(turn->frame.instances, deferred_);
+    if (whole && recovered_) recovered_->export_instances(turn->frame.instances);
+    if (recovered_) recovered_->export_deferred(deferred_);
     content = content || !turn->batches.empty() || !gone_.empty() || !carried_.empty();
     std::move(gone_.begin(), gone_.end(), std::back_inserter(turn->frame.instances));
     gone_.clear();

@@ -71,12 +71,12 @@ void Recovered::export_open(RowSink& open_sink) {
     }
 }
 
-void Recovered::export_rest(std::vector<store::InstanceDelta>& instances,
-                            std::vector<std::byte>& deferred) const {
-    for (const auto& [id, part] : parts_) {
-        instances.push_back(part.delta);
-        append_deferred(id, part.deferred, deferred);
-    }
+void Recovered::export_instances(std::vector<store::InstanceDelta>& instances) const {
+    for (const auto& [id, part] : parts_) instances.push_back(part.delta);
+}
+
+void Recovered::export_deferred(std::vector<std::byte>& deferred) const {
+    for (const auto& [id, part] : parts_) append_deferred(id, part.deferred, deferred);
 }
 
 std::vector<store::InstanceDelta> Recovered::finish_rest(

@@ -38,8 +38,9 @@ public:
 
     /// What a snapshot must say of those whose segments could not be attached yet.
     void export_open(RowSink& open_sink);
-    void export_rest(std::vector<store::InstanceDelta>& instances,
-                     std::vector<std::byte>& deferred) const;
+    void export_instances(std::vector<store::InstanceDelta>& instances) const;
+    /// And what every frame must: its held-back operations stand for all that there are.
+    void export_deferred(std::vector<std::byte>& deferred) const;
 
 private:
     /// Returns an assembler that knows the part; null if that cannot be read. It borrows `clock`
