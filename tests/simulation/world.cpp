@@ -18,6 +18,17 @@ using std::chrono::seconds;
 /// second, a full disk is tried again each 200 ms.
 constexpr int kLastTurnsMax = 400;
 
+/// The same each time that this process runs the seed, and as long in any other: paths stand in
+/// what the consumer writes.
+std::string folder_of(std::uint64_t seed) {
+    constexpr long kPidsMax = 1L << 22;
+    std::string path = "/dev/shm/spanring-simulation-" +
+                       std::to_string(10 * kPidsMax + ::getpid()) + "-" + std::to_string(seed);
+    fs::remove_all(path);
+    fs::create_directory(path);
+    return path;
+}
+
 std::uint64_t pick(Chance& chance, std::initializer_list<std::uint64_t> of) {
     return *(of.begin() + chance.below(of.size()));
 }
@@ -26,8 +37,7 @@ std::uint64_t pick(Chance& chance, std::initializer_list<std::uint64_t> of) {
 
 World::World(std::uint64_t seed, bool verbose) : seed_(seed), machine_(seed), chance_(seed) {
     machine_.set_verbose(verbose);
-    char path[] = "/dev/shm/spanring-simulation-XXXXXX";
-    root_ = ::mkdtemp(path);
+    root_ = folder_of(seed);
     choose_character();
     config_ = make_config();
     auto directory = shm::RingDirectory::open(config_.directory, shm::RingDirectory::Create::kYes);
