@@ -96,44 +96,82 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-// Returns the bytes of the number at the start of `text`, a '0', if that is a zero of more than
-// "0.0"; else 0.
-std::size_t bytes_of_long_zero(std::string_view text) {
-    std::size_t at = 1;
+/// A number as it is written: how long, and where its first digit that is not zero stands.
+struct NumberText {
+    std::size_t bytes{0};  ///< 0: none that JSON knows
+    bool is_zero{true};
+    std::int64_t power{0};  ///< of ten: 1 for "3", 0 for "0.3", 5 for "0.3e5"
+};
+
+/// Reads the digits at text[*at] on; notes how many stand in front of the first that is not zero.
+void read_digits(std::string_view text, std::size_t* at, NumberText* number, bool fraction) {
+    for (; *at < text.size() && is_digit(text[*at]); ++*at) {
+        if (number->is_zero && text[*at] == '0') {
+            if (fraction) --number->power;
+            continue;
+        }
+        number->is_zero = false;
+        if (!fraction) ++number->power;
+    }
+}
+
+/// The number without a sign at the start of `text`.
+NumberText number_at(std::string_view text) {
+    // Far beyond what a double has, and far from an overflow.
+    constexpr std::int64_t kExponentMost = 1'000'000;
+    NumberText number;
+    std::size_t at = 0;
     const auto has = [&](std::string_view any) {
         return at < text.size() && any.find(text[at]) != std::string_view::npos;
     };
+    read_digits(text, &at, &number, false);
+    if (text[0] == '0' && at != 1) return {};
     if (has(".")) {
-        for (++at; has("0");) ++at;
-    }
-    if (has("eE")) {
         ++at;
-        if (has("+-")) ++at;
-        while (has("0123456789")) ++at;
+        read_digits(text, &at, &number, true);
     }
-    const bool is_whole = is_digit(text[at - 1]) && !has("0123456789");
-    return is_whole && at > 3 ? at : 0;
+    if (has("eE") && is_digit(text[at - 1])) {
+        ++at;
+        const bool minus = has("-");
+        if (has("+-")) ++at;
+        std::int64_t exponent = 0;
+        for (; has("0123456789"); ++at) {
+            exponent = std::min<std::int64_t>(exponent * 10 + (text[at] - '0'), kExponentMost);
+        }
+        number.power += minus ? -exponent : exponent;
+    }
+    number.bytes = is_digit(text[at - 1]) ? at : 0;
+    return number;
+}
+
+/// What to write in its place, if RapidJSON must not see it.
+std::string_view substitute(const NumberText& number) {
+    // A double has powers of ten from -324 to 308.
+    constexpr std::int64_t kPowerLeast = -330;
+    constexpr std::int64_t kPowerMost = 310;
+    if (number.is_zero || number.power < kPowerLeast) return number.bytes > 3 ? "0.0" : "";
+    return number.power > kPowerMost && number.bytes >= 5 ? "1e999" : "";
 }
 
 // RapidJSON 1.1 asks for the first bit that is set in a number's digits, which has no answer where
-// all are zero and the power of ten is a large one: "0e300", thirty zeros behind the point.
-// Returns `text` with "0.0" and blanks in place of them; empty: there are none.
-std::string with_short_zeros(std::string_view text) {
-    // Up to ten to the power of -22 it multiplies doubles.
-    constexpr std::string_view kZerosOfLarge = "0000000000000000000000";
+// all are zero ("0e300", thirty zeros behind the point); and of many digits and a large exponent,
+// of which either may pass, it makes an index behind the end of its table. Returns `text` with
+// "0.0", or with what it finds too large, and blanks in place of them; empty: there are none.
+std::string without_extreme_numbers(std::string_view text) {
     std::string out;
-    if (text.find("0e") == std::string_view::npos && text.find("0E") == std::string_view::npos &&
-        text.find(kZerosOfLarge) == std::string_view::npos) {
-        return out;
-    }
     char before = ' ';  // of the character; a '-' counts as what stands before it
+    std::size_t done = 0;
     outside_of_strings(text, [&](std::size_t i) {
-        const bool begins =
-            !is_digit(before) && std::string_view(".eE+").find(before) == std::string_view::npos;
-        const std::size_t bytes = text[i] == '0' && begins ? bytes_of_long_zero(text.substr(i)) : 0;
-        if (bytes != 0) {
-            if (out.empty()) out = text;
-            out.replace(i, bytes, "0.0" + std::string(bytes - 3, ' '));
+        const bool begins = i >= done && is_digit(text[i]) && !is_digit(before) &&
+                            std::string_view(".eE+").find(before) == std::string_view::npos;
+        if (begins) {
+            const NumberText number = number_at(text.substr(i));
+            if (const std::string_view other = substitute(number); !other.empty()) {
+                if (out.empty()) out = text;
+                out.replace(i, number.bytes,
+                            std::string(other) + std::string(number.bytes - other.size(), ' '));
+            }
+            done = i + number.bytes;
         }
         if (text[i] != '-') before = text[i];
     });
@@ -261,7 +299,7 @@ Result<void> parse_json(std::string_view text, rapidjson::Document* document) {
         return Error{ErrorCode::kInvalidArgument,
                      "JSON nested deeper than " + std::to_string(kJsonDepthMax)};
     }
-    const std::string changed = with_short_zeros(text);
+    const std::string changed = without_extreme_numbers(text);
     if (!changed.empty()) text = changed;
     document->Parse<kParseFlags>(text.data(), text.size());
     if (!document->HasParseError()) return {};

@@ -8,7 +8,8 @@ usage: run.py run [--seconds N] [--jobs N] [--keep] [TARGET...]
 run       Each target (all, unless some are named) for N seconds, --jobs at a time. It starts from
           tests/fuzz/corpus/TARGET; what it finds goes to build/fuzz/corpus/TARGET, which is emptied
           before unless --keep. N is SPANRING_FUZZ_SECONDS or 15 if not given. An input that breaks
-          a target is left in build/fuzz/found; exit status 1.
+          a target is left in build/fuzz/found; exit status 1. Without --keep and the variable it
+          is the same search each time, so that a change is judged by what it changes.
 minimise  Makes the corpora of the tree anew from themselves and what the last runs found: the
           fewest, smallest inputs that reach the same. Inputs with names of words are regression
           inputs, and stay.
@@ -63,10 +64,12 @@ def made(*names):
     return path
 
 
-def command(target, seconds, finds):
+def command(target, seconds, finds, keep):
     """Returns how to run the target."""
     words = [program(target), f"-max_total_time={seconds}", f"-timeout={INPUT_SECONDS_MAX}",
              f"-rss_limit_mb={RSS_MIB_MAX}", f"-artifact_prefix={made('found')}/{target}-"]
+    if not keep and "SPANRING_FUZZ_SECONDS" not in os.environ:
+        words.append("-seed=1")
     dictionary = os.path.join(FUZZ, "dictionaries", target + ".dict")
     if os.path.exists(dictionary):
         words.append("-dict=" + dictionary)
@@ -96,7 +99,7 @@ def run_one(target, seconds, keep):
         os.mkdir(finds)
     path = os.path.join(made("logs"), target + ".log")
     with open(path, "w", encoding="utf-8") as out:
-        status = subprocess.run(command(target, seconds, finds), stdout=out, stderr=out,
+        status = subprocess.run(command(target, seconds, finds, keep), stdout=out, stderr=out,
                                 env=environment(), check=False).returncode
     with open(path, encoding="utf-8", errors="replace") as text:
         log = text.read()

@@ -126,6 +126,31 @@ TEST(Jsonl, zeros_of_many_digits_and_large_exponents_are_zero) {
     }
 }
 
+TEST(Jsonl, numbers_of_many_digits_with_large_exponents_are_zero_or_refused) {
+    Span span = test::plain_span(1, 1, 0, 1);
+    span.attributes = {{"k", 5.0}};
+    const std::string line = to_jsonl(span);
+    const auto read = [&](const std::string& number) {
+        const auto back = from_jsonl(std::string(line).replace(line.find("5.0"), 3, number));
+        return back ? attribute_json(back->attributes.at(0).second) : back.error().message;
+    };
+    const std::string ones(80, '1');
+    const std::string digits(700, '7');
+    for (const std::string& large :
+         {ones + "e308", std::string("1e309"), ones + ".5e+300", digits + ".0"}) {
+        EXPECT_TRUE(contains(read(large), "not JSON")) << large;
+        EXPECT_TRUE(contains(read("-" + large), "not JSON")) << large;
+    }
+    for (const std::string& small :
+         {"0." + digits + "e-340", ones + "e-500", std::string("1e-99999999999")}) {
+        EXPECT_EQ(read(small), "0.0") << small;
+    }
+    EXPECT_EQ(read("0." + std::string(400, '0') + "1e401"), "1.0");
+    EXPECT_EQ(read(ones + "e-79"), "1.1111111111111112");
+    EXPECT_EQ(read("4.9e-324"), "5e-324");
+    EXPECT_EQ(read("1.7976931348623157e308"), "1.7976931348623157e+308");
+}
+
 TEST(Jsonl, what_json_has_no_number_for_is_text) {
     EXPECT_EQ(attribute_json(std::nan("")), R"("NaN")");
     EXPECT_EQ(attribute_json(HUGE_VAL), R"("Infinity")");
