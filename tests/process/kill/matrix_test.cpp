@@ -312,6 +312,23 @@ bool is_one_of(const std::vector<std::string>& list, const std::string& testpoin
     });
 }
 
+/// The steps of a record's way, and the testpoints without which nobody is met there.
+const std::map<std::string, std::vector<std::string>> kStepsOfProducers{
+    {"claim", {"tracepoint.entered", "slow.entered", "page.claimed"}},
+    {"write", {"tracepoint.written", "slow.written", "page.header"}},
+    {"publish", {"tracepoint.published", "slow.published", "page.visible"}},
+    {"turn", {"turn.waiting", "turn.claimed", "turn.sealed", "turn.installed"}},
+    {"grow", {"grow.reserved", "grow.declared"}}};
+const std::map<std::string, std::vector<std::string>> kStepsOfConsumer{
+    {"revoke", {"revoke.flagged", "revoke.outside", "revoke.segment"}},
+    {"drain", {"drain.looked", "drain.copied", "drain.fed"}},
+    {"commit", {"commit.window", "commit.begun", "commit.written"}},
+    {"release", {"page.stored", "page.freed", "page.released"}},
+    {"index", {"index.written", "index.committed"}},
+    {"compact", {"compact.written", "compact.synced", "compact.renamed", "compact.indexed"}},
+    {"retire", {"retire.begun", "retire.removed"}},
+    {"attach", {"attach.mapped", "attach.resumed"}}};
+
 void run_all(const std::string& program, const std::vector<std::string>& wanted, Victim victim,
              RunCase run) {
     sigset_t set;
@@ -345,6 +362,30 @@ void run_all(const std::string& program, const std::vector<std::string>& wanted,
                 ::testing::Test::HasFailure() ? "FAILURES" : "losses 0", seconds.count());
     for (const auto& [testpoint, count] : arrived) {
         EXPECT_GT(count, 0u) << "nobody ever came to " << testpoint;
+    }
+}
+
+void expect_steps(const std::map<std::string, std::vector<std::string>>& steps,
+                  const Testpoints& testpoints, const std::vector<std::string>& list) {
+    for (const auto& [step, needed] : steps) {
+        for (const std::string& testpoint : needed) {
+            EXPECT_TRUE(testpoints.contains(testpoint)) << step << " has lost " << testpoint;
+            EXPECT_TRUE(is_one_of(list, testpoint)) << testpoint << " is met on the other side";
+        }
+    }
+}
+
+TEST(KillMatrix, has_testpoints_at_every_step_and_none_that_no_case_meets) {
+    const auto producers = testpoints_of(self());
+    const auto consumers = testpoints_of(SPANRINGD);
+    expect_steps(kStepsOfProducers, producers, kOfProducers);
+    expect_steps(kStepsOfConsumer, consumers, kOfConsumer);
+    Testpoints all = producers;
+    all.insert(consumers.begin(), consumers.end());
+    for (const auto& [testpoint, addresses] : all) {
+        const bool met = (is_one_of(kOfProducers, testpoint) && producers.contains(testpoint)) ||
+                         (is_one_of(kOfConsumer, testpoint) && consumers.contains(testpoint));
+        EXPECT_TRUE(met) << testpoint << " is in no case";
     }
 }
 
