@@ -33,7 +33,7 @@ MUTANTS = (
         "shm/include/spanring/shm/page_ring.hpp",
         "load(header.generation, std::memory_order_acquire) != generation) return seen;",
         "load(header.generation, std::memory_order_acquire) == ~generation) return seen;",
-        "^(model_ring|unit_shm|process_kill)$",
+        "^(model_ring|unit_shm)$",
     ),
     Mutant(
         "release_before_commit",
@@ -56,7 +56,7 @@ MUTANTS = (
         "consumer/src/consumer_turn.cpp",
         "if (turn->outcome == Turn::Outcome::kCommitted) {",
         "if (turn->outcome != Turn::Outcome::kPending) {",
-        "^(simulation|e2e_disk_full)$",
+        "^simulation$",
     ),
     Mutant(
         "position_behind_by_a_record",
@@ -64,7 +64,7 @@ MUTANTS = (
         "consumer/src/segment.cpp",
         "read.bytes = view.committed;",
         "read.bytes = view.committed - 8;",
-        "^(process_consumer|simulation)$",
+        "^process_consumer$",
     ),
     Mutant(
         "ended_forgotten",
@@ -88,7 +88,7 @@ MUTANTS = (
         "store/src/frame_view.cpp",
         "if (crc32c(checked) != header.header_crc)",
         "if (false && crc32c(checked) != header.header_crc)",
-        "^unit_store.*",
+        "^unit_store_damage$",
     ),
     Mutant(
         "numbers_used_again",
@@ -96,7 +96,7 @@ MUTANTS = (
         "store/src/recovery.cpp",
         "recovery.next_frame = recovery.last_frame + kNumbersLeftOut;",
         "recovery.next_frame = recovery.last_frame + 1;",
-        "^(unit_store.*|simulation)$",
+        "^unit_store$",
     ),
     Mutant(
         "commit_unsynced",
@@ -104,7 +104,7 @@ MUTANTS = (
         "store/src/writer.cpp",
         "if (auto synced = window_->sync(); !synced) return synced;",
         "",
-        "^(unit_store.*|simulation)$",
+        "^unit_store_power$",
     ),
     Mutant(
         "newest_snapshot_retired",
@@ -112,7 +112,7 @@ MUTANTS = (
         "store/src/retirement.cpp",
         "i + 1 < windows->size() && (*windows)[i] < *kept",
         "i + 1 < windows->size()",
-        "^(unit_store.*|simulation)$",
+        "^unit_store$",
     ),
     Mutant(
         "region_unchecked",
