@@ -205,7 +205,9 @@ Result<bool> CatalogueWriter::index_window(std::uint64_t window, std::uint64_t l
         return std::move(fd).error();
     }
     const std::string name = folder_.file(window_name(window));
-    const bool compacted = is_compacted(fd->get(), name);
+    auto is_merged_file = is_compacted(fd->get(), name);
+    if (!is_merged_file) return std::move(is_merged_file).error();
+    const bool compacted = *is_merged_file;
     if (position_.window != window) {
         known_keys_.clear();
         position_.window = window;
@@ -249,7 +251,10 @@ Result<void> CatalogueWriter::take_compacted() {
     for (auto& [window, known] : windows_) {
         if (known || window >= position_.window) continue;
         auto fd = folder_.open_window(window, O_RDONLY);
-        if (!fd || !is_compacted(fd->get(), folder_.file(window_name(window)))) continue;
+        if (!fd) continue;
+        auto compacted = is_compacted(fd->get(), folder_.file(window_name(window)));
+        if (!compacted) return std::move(compacted).error();
+        if (!*compacted) continue;
         if (auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
         auto replaced = replace_extents(window);
         SPANRING_TESTPOINT("compact.indexed");

@@ -55,7 +55,9 @@ public:
             return std::move(fd).error();
         }
         const std::string name = folder_.file(window_name(window_));
-        if (is_compacted(fd->get(), name)) return CompactedWindow{};
+        auto done = is_compacted(fd->get(), name);
+        if (!done) return std::move(done).error();
+        if (*done) return CompactedWindow{};
         auto before = file_bytes(fd->get(), name);
         if (!before) return std::move(before).error();
         auto may = prepare(fd->get(), name);

@@ -40,7 +40,12 @@ std::shared_ptr<const WindowFile> LogView::window_file(std::uint64_t window,
     }
     auto file = std::make_shared<WindowFile>();
     file->name = folder_.file(window_name(window));
-    file->compacted = is_compacted(fd->get(), file->name);
+    auto merged = is_compacted(fd->get(), file->name);
+    if (!merged) {
+        warn(merged.error().message);
+        return found != files_.end() ? found->second : nullptr;
+    }
+    file->compacted = *merged;
     file->fd = std::move(*fd);
     if (found == files_.end() && files_.size() >= kOpenFilesMax) files_.clear();
     return files_[window] = std::move(file);

@@ -91,10 +91,10 @@ Result<std::optional<WindowStart>> window_start(const Folder& folder, std::uint6
     return std::optional(WindowStart{meta->range(place.header).first, place.header.committed_ns});
 }
 
-bool is_compacted(int fd, const std::string& name) {
+Result<bool> is_compacted(int fd, const std::string& name) {
     LogFile file(fd, name);
     auto bytes = file.at(0, kFrameHeaderBytes);
-    if (!bytes) return false;
+    if (!bytes) return std::move(bytes).error();
     auto header = read_header(*bytes);
     return header && is_merged(*header);
 }

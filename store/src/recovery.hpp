@@ -38,8 +38,9 @@ struct WindowStart {
 [[nodiscard]] Result<std::optional<WindowStart>> window_start(const Folder& folder,
                                                               std::uint64_t window);
 /// Whether the frames of this window's file were made by compaction. One that is empty, torn or
-/// damaged at its start was not.
-[[nodiscard]] bool is_compacted(int fd, const std::string& name);
+/// damaged at its start was not. Errors: what reading says; it must not be taken for a no, by which
+/// a window would be compacted again, behind the back of a catalogue that knows its frames' places.
+[[nodiscard]] Result<bool> is_compacted(int fd, const std::string& name);
 
 /// The number from which on frames of `window` are void, by what begins behind it; `windows`
 /// ascending.

@@ -2,6 +2,7 @@
 #include <rapidcheck.h>
 
 #include <atomic>
+#include <cerrno>
 #include <set>
 #include <thread>
 
@@ -37,6 +38,26 @@ TEST(Compaction, makes_sealed_windows_smaller_and_changes_no_span) {
     ASSERT_TRUE(checked.ok());
     EXPECT_EQ(checked->spans, 200u);
     EXPECT_THAT(checked->problems, IsEmpty());
+}
+
+// Its places in the catalogue would be those of the file before.
+TEST(Compaction, is_not_done_twice_when_a_read_fails) {
+    TempDir dir;
+    {
+        auto writer = open_writer(dir.db(), by_hand(20000));
+        commit_many(*writer, 1, 200);
+        ASSERT_GE(compacted(*writer).windows, 3u);
+    }
+    const auto before = spans_of(dir.db());
+    for (std::uint64_t nth = 1, failed = 1; failed != 0; ++nth) {
+        auto writer = open_writer(dir.db(), by_hand(20000));
+        ASSERT_TRUE(writer->index_now().ok());
+        os::inject_fault(os::Call::kRead, nth, EIO);
+        const auto report = writer->compact();
+        failed = os::clear_fault();
+        EXPECT_EQ(report ? report->windows : 0, 0u) << "read " << nth;
+        EXPECT_EQ(spans_of(dir.db()), before) << "read " << nth;
+    }
 }
 
 NativeRow any_row(std::uint64_t ordinal) {
