@@ -16,7 +16,7 @@ namespace spanring::codec {
 namespace {
 
 constexpr unsigned kParseFlags =
-    rapidjson::kParseFullPrecisionFlag | rapidjson::kParseIterativeFlag;
+    rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseIterativeFlag;
 // Up to here comparing keys with each other beats a hash table.
 constexpr std::size_t kComparedMax = 24;
 
@@ -62,121 +62,91 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-// Calls see(i) for each character text[i] that is in no string, in order.
-template <typename See>
-void outside_of_strings(std::string_view text, const See& see) {
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (in_string) {
-            if (text[i] == '\\') {
-                ++i;
-            } else if (text[i] == '"') {
-                in_string = false;
-            }
-        } else {
-            in_string = text[i] == '"';
-            see(i);
-        }
-    }
-}
-
 // Nesting of arrays and objects; counts brackets outside of strings, so it may be more than a
 // parser would reach before it stops at an error, never less.
 int depth_of(std::string_view text) {
     int depth = 0;
     int deepest = 0;
-    outside_of_strings(text, [&](std::size_t i) {
-        if (text[i] == '[' || text[i] == '{') deepest = std::max(deepest, ++depth);
-        if (text[i] == ']' || text[i] == '}') --depth;
-    });
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string) {
+            if (c == '\\') {
+                ++i;
+            } else if (c == '"') {
+                in_string = false;
+            }
+            continue;
+        }
+        in_string = c == '"';
+        if (c == '[' || c == '{') deepest = std::max(deepest, ++depth);
+        if (c == ']' || c == '}') --depth;
+    }
     return deepest;
 }
 
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
+// Whether a number that no double can hold is too large for one, and not too close to zero.
+bool is_too_large(std::string_view number) {
+    const std::size_t e = number.find_first_of("eE");
+    const std::string_view digits = number.substr(0, e);
+    const std::size_t point = std::min(digits.find('.'), digits.size());
+    std::int64_t exponent = 0;
+    if (e != std::string_view::npos) {
+        const char* begin = number.data() + e + (number[e + 1] == '+' ? 2 : 1);
+        // RapidJSON refuses a large positive exponent itself.
+        if (std::from_chars(begin, number.data() + number.size(), exponent).ec != std::errc()) {
+            return false;
+        }
+    }
+    const std::size_t first = std::min(digits.find_first_of("123456789"), digits.size());
+    return static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first) + exponent > 0;
 }
 
-/// A number as it is written: how long, and where its first digit that is not zero stands.
-struct NumberText {
-    std::size_t bytes{0};  ///< 0: none that JSON knows
-    bool is_zero{true};
-    std::int64_t power{0};  ///< of ten: 1 for "3", 0 for "0.3", 5 for "0.3e5"
+// Fills a document with what a reader sees. RapidJSON hands numbers over as they are written, and
+// <charconv> reads them: its own conversion to double meets undefined behaviour at some of many
+// digits and large exponents.
+class DocumentBuilder {
+public:
+    explicit DocumentBuilder(rapidjson::Document& out) : out_(out) {}
+
+    bool RawNumber(const char* text, rapidjson::SizeType size, bool /*copy*/) {
+        const std::string_view number(text, size);
+        if (number.find_first_of(".eE") == std::string_view::npos) {
+            if (std::int64_t value = 0; read(number, &value)) return out_.Int64(value);
+            if (std::uint64_t value = 0; read(number, &value)) return out_.Uint64(value);
+        }
+        double value = 0;
+        if (read(number, &value) && !std::isinf(value)) return out_.Double(value);
+        return !is_too_large(number) && out_.Double(0);
+    }
+    bool Null() { return out_.Null(); }
+    bool Bool(bool value) { return out_.Bool(value); }
+    bool String(const char* text, rapidjson::SizeType size, bool copy) {
+        return out_.String(text, size, copy);
+    }
+    bool Key(const char* text, rapidjson::SizeType size, bool copy) {
+        return out_.Key(text, size, copy);
+    }
+    bool StartObject() { return out_.StartObject(); }
+    bool EndObject(rapidjson::SizeType count) { return out_.EndObject(count); }
+    bool StartArray() { return out_.StartArray(); }
+    bool EndArray(rapidjson::SizeType count) { return out_.EndArray(count); }
+    // Numbers come as text; a reader must be able to name these all the same.
+    bool Int(int value) { return out_.Int(value); }
+    bool Uint(unsigned value) { return out_.Uint(value); }
+    bool Int64(std::int64_t value) { return out_.Int64(value); }
+    bool Uint64(std::uint64_t value) { return out_.Uint64(value); }
+    bool Double(double value) { return out_.Double(value); }
+
+private:
+    template <typename T>
+    static bool read(std::string_view number, T* value) {
+        const char* end = number.data() + number.size();
+        return std::from_chars(number.data(), end, *value).ec == std::errc();
+    }
+
+    rapidjson::Document& out_;
 };
-
-/// Reads the digits at text[*at] on; notes how many stand in front of the first that is not zero.
-void read_digits(std::string_view text, std::size_t* at, NumberText* number, bool fraction) {
-    for (; *at < text.size() && is_digit(text[*at]); ++*at) {
-        if (number->is_zero && text[*at] == '0') {
-            if (fraction) --number->power;
-            continue;
-        }
-        number->is_zero = false;
-        if (!fraction) ++number->power;
-    }
-}
-
-/// The number without a sign at the start of `text`.
-NumberText number_at(std::string_view text) {
-    // Far beyond what a double has, and far from an overflow.
-    constexpr std::int64_t kExponentMost = 1'000'000;
-    NumberText number;
-    std::size_t at = 0;
-    const auto has = [&](std::string_view any) {
-        return at < text.size() && any.find(text[at]) != std::string_view::npos;
-    };
-    read_digits(text, &at, &number, false);
-    if (text[0] == '0' && at != 1) return {};
-    if (has(".")) {
-        ++at;
-        read_digits(text, &at, &number, true);
-    }
-    if (has("eE") && is_digit(text[at - 1])) {
-        ++at;
-        const bool minus = has("-");
-        if (has("+-")) ++at;
-        std::int64_t exponent = 0;
-        for (; has("0123456789"); ++at) {
-            exponent = std::min<std::int64_t>(exponent * 10 + (text[at] - '0'), kExponentMost);
-        }
-        number.power += minus ? -exponent : exponent;
-    }
-    number.bytes = is_digit(text[at - 1]) ? at : 0;
-    return number;
-}
-
-/// What to write in its place, if RapidJSON must not see it.
-std::string_view substitute(const NumberText& number) {
-    // A double has powers of ten from -324 to 308.
-    constexpr std::int64_t kPowerLeast = -330;
-    constexpr std::int64_t kPowerMost = 310;
-    if (number.is_zero || number.power < kPowerLeast) return number.bytes > 3 ? "0.0" : "";
-    return number.power > kPowerMost && number.bytes >= 5 ? "1e999" : "";
-}
-
-// RapidJSON 1.1 asks for the first bit that is set in a number's digits, which has no answer where
-// all are zero ("0e300", thirty zeros behind the point); and of many digits and a large exponent,
-// of which either may pass, it makes an index behind the end of its table. Returns `text` with
-// "0.0", or with what it finds too large, and blanks in place of them; empty: there are none.
-std::string without_extreme_numbers(std::string_view text) {
-    std::string out;
-    char before = ' ';  // of the character; a '-' counts as what stands before it
-    std::size_t done = 0;
-    outside_of_strings(text, [&](std::size_t i) {
-        const bool begins = i >= done && is_digit(text[i]) && !is_digit(before) &&
-                            std::string_view(".eE+").find(before) == std::string_view::npos;
-        if (begins) {
-            const NumberText number = number_at(text.substr(i));
-            if (const std::string_view other = substitute(number); !other.empty()) {
-                if (out.empty()) out = text;
-                out.replace(i, number.bytes,
-                            std::string(other) + std::string(number.bytes - other.size(), ' '));
-            }
-            done = i + number.bytes;
-        }
-        if (text[i] != '-') before = text[i];
-    });
-    return out;
-}
 
 // RapidJSON's writer puts numbers that it is given as text into quotes.
 struct NumberKeepingWriter : JsonWriter {
@@ -188,9 +158,7 @@ struct NumberKeepingWriter : JsonWriter {
 
 // Passes a nested value on as compact JSON, its numbers as they are written.
 std::string compact(std::string_view text) {
-    constexpr unsigned kFlags = rapidjson::kParseNumbersAsStringsFlag |
-                                rapidjson::kParseIterativeFlag |
-                                rapidjson::kParseValidateEncodingFlag;
+    constexpr unsigned kFlags = kParseFlags | rapidjson::kParseValidateEncodingFlag;
     if (depth_of(text) > kJsonDepthMax) return {};
     rapidjson::MemoryStream in(text.data(), text.size());
     rapidjson::StringBuffer buffer;
@@ -299,14 +267,21 @@ Result<void> parse_json(std::string_view text, rapidjson::Document* document) {
         return Error{ErrorCode::kInvalidArgument,
                      "JSON nested deeper than " + std::to_string(kJsonDepthMax)};
     }
-    const std::string changed = without_extreme_numbers(text);
-    if (!changed.empty()) text = changed;
-    document->Parse<kParseFlags>(text.data(), text.size());
-    if (!document->HasParseError()) return {};
-    return Error{ErrorCode::kInvalidArgument,
-                 std::string("not JSON: ") +
-                     rapidjson::GetParseError_En(document->GetParseError()) + " (byte " +
-                     std::to_string(document->GetErrorOffset()) + ")"};
+    rapidjson::MemoryStream in(text.data(), text.size());
+    rapidjson::Reader reader;
+    const auto read = [&](rapidjson::Document& out) {
+        DocumentBuilder builder(out);
+        return !reader.Parse<kParseFlags>(in, builder).IsError();
+    };
+    document->Populate(read);
+    if (!reader.HasParseError()) return {};
+    const rapidjson::ParseErrorCode cause =
+        reader.GetParseErrorCode() == rapidjson::kParseErrorTermination
+            ? rapidjson::kParseErrorNumberTooBig
+            : reader.GetParseErrorCode();
+    return Error{ErrorCode::kInvalidArgument, std::string("not JSON: ") +
+                                                  rapidjson::GetParseError_En(cause) + " (byte " +
+                                                  std::to_string(reader.GetErrorOffset()) + ")"};
 }
 
 const rapidjson::Value* member(const rapidjson::Value& object, const char* key) {
@@ -328,6 +303,13 @@ void write_value(JsonWriter& writer, const Value& value) {
 }
 
 void write_attributes(JsonWriter& writer, const Attributes& attributes) {
+    if (!std::all_of(attributes.begin(), attributes.end(),
+                     [](const auto& attribute) { return is_utf8(attribute.first); })) {
+        // Keys that are written alike are one key.
+        Attributes repaired = attributes;
+        for (auto& attribute : repaired) attribute.first = repaired_utf8(attribute.first);
+        return write_attributes(writer, repaired);
+    }
     std::unordered_map<std::string_view, std::size_t> last;
     const bool many = attributes.size() > kComparedMax;
     for (std::size_t i = 0; many && i < attributes.size(); ++i) last[attributes[i].first] = i;
@@ -340,7 +322,7 @@ void write_attributes(JsonWriter& writer, const Attributes& attributes) {
     writer.StartObject();
     for (std::size_t i = 0; i < attributes.size(); ++i) {
         if (!is_last(i)) continue;
-        write_text(writer, attributes[i].first);
+        writer.String(attributes[i].first);
         write_value(writer, attributes[i].second);
     }
     writer.EndObject();
