@@ -71,6 +71,7 @@ private:
     void remove_ended(shm::SegmentReader& reader);
     void forget_removed(const std::vector<std::string>& files);
     Result<void> resume(Segment& segment);
+    [[nodiscard]] bool has_successor(const Segment& segment) const;
     void check_alive();
     void drain_all();
     void hold_less();

@@ -151,9 +151,23 @@ void Consumer::forget_removed(const std::vector<std::string>& files) {
     });
 }
 
+// A process has one ring. If one whose lock is free has a successor with a lock, it was left behind
+// by an exec: pid and start time are the same.
+bool Consumer::has_successor(const Segment& segment) const {
+    const shm::SegmentIdentity& who = segment.identity();
+    return std::any_of(segments_.begin(), segments_.end(), [&](const auto& entry) {
+        const Segment& other = *entry.second;
+        const shm::SegmentIdentity& is = other.identity();
+        return &other != &segment && is.pid == who.pid && is.uid == who.uid &&
+               is.pid_start_ticks == who.pid_start_ticks && is.boot_id == who.boot_id &&
+               other.life == Segment::Life::kLive && other.reader().lock_held();
+    });
+}
+
 void Consumer::check_alive() {
     for (auto& [number, segment] : segments_) {
-        if (segment->life != Segment::Life::kLive || segment->reader().producer_alive()) continue;
+        if (segment->life != Segment::Life::kLive || segment->reader().lock_held()) continue;
+        if (segment->reader().producer_alive() && !has_successor(*segment)) continue;
         // A live process that was judged dead by mistake starts a new segment when it sees this.
         if (auto revoked = segment->reader().revoke(); !revoked) {
             quarantine(*segment, revoked.error());

@@ -83,6 +83,7 @@ public:
         return reader_.identity();
     }
     [[nodiscard]] shm::SegmentReader& reader() noexcept { return reader_; }
+    [[nodiscard]] const shm::SegmentReader& reader() const noexcept { return reader_; }
     [[nodiscard]] Assembler& assembler() noexcept { return assembler_; }
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
     [[nodiscard]] std::uint64_t losses_total() const noexcept;

@@ -211,11 +211,10 @@ Result<void> Folder::remove_window(std::uint64_t window) const {
     return {};
 }
 
-Result<void> Folder::sync_windows_from(std::uint64_t first) const {
+Result<void> Folder::sync_windows() const {
     auto existing = windows();
     if (!existing) return std::move(existing).error();
     for (const std::uint64_t window : *existing) {
-        if (window < first) continue;
         auto fd = open_window(window, O_RDONLY);
         if (!fd) return std::move(fd).error();
         if (os::sync_data(fd->get()) != 0)

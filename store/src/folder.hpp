@@ -45,8 +45,8 @@ public:
     /// Opens a window. `flags` as open(2), O_CLOEXEC and O_NOFOLLOW added.
     [[nodiscard]] Result<UniqueFd> open_window(std::uint64_t window, int flags) const;
     [[nodiscard]] Result<void> remove_window(std::uint64_t window) const;
-    /// Makes durable what is in these windows, whoever wrote it, and all names.
-    [[nodiscard]] Result<void> sync_windows_from(std::uint64_t first) const;
+    /// Makes durable what is in all windows, whoever wrote it, and their names.
+    [[nodiscard]] Result<void> sync_windows() const;
     /// Makes names durable (fsync of the folder).
     [[nodiscard]] Result<void> sync_names() const;
     /// Bytes of all files together.

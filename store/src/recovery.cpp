@@ -136,9 +136,9 @@ Result<Recovery> recover(const Folder& folder) {
         if (!folded) return std::move(folded).error();
     }
     // The writer that was killed may not have come to it, and what is built upon is told to
-    // producers as stored. The window before may not have been synced either: see Syncer.
-    if (auto synced = folder.sync_windows_from(*start - 1); !synced)
-        return std::move(synced).error();
+    // producers as stored. It may have left several windows so: what the Syncer had not come to, or
+    // could not sync.
+    if (auto synced = folder.sync_windows(); !synced) return std::move(synced).error();
     SPANRING_TESTPOINT("recover.folded");
     const std::uint64_t cut = recovery.state.tail_bytes_cut;
     recovery.state = fold.take();

@@ -311,7 +311,7 @@ void World::save_shared_memory() {
 }
 
 void World::restore_shared_memory() {
-    for (const Saved& part : saved_) std::memcpy(part.to, part.bytes.data(), part.bytes.size());
+    for (const Saved& part : saved_) std::copy(part.bytes.begin(), part.bytes.end(), part.to);
     saved_.clear();
 }
 

@@ -112,9 +112,13 @@ Result<bool> SegmentReader::rings_reliably() const {
     return *word == SPANRING_MEMBARRIER_RINGS;
 }
 
-bool SegmentReader::producer_alive() const noexcept {
+bool SegmentReader::lock_held() const noexcept {
     pid_t holder = 0;
-    if (os::record_lock_holder(impl_->file.fd(), &holder) == 0 && holder != 0) return true;
+    return os::record_lock_holder(impl_->file.fd(), &holder) == 0 && holder != 0;
+}
+
+bool SegmentReader::producer_alive() const noexcept {
+    if (lock_held()) return true;
     // The lock is free: the process is gone, or it has closed all its descriptors.
     const SegmentIdentity& who = impl_->identity;
     Key128 boot;

@@ -324,5 +324,34 @@ TEST(Life, another_database_takes_only_what_the_first_has_not) {
     EXPECT_EQ(world.down(), 0);
 }
 
+// What a process becomes that calls exec in the test below.
+TEST(ExecTarget, DISABLED_traces_and_lives_on) {
+    { Span span("after"); }
+    ASSERT_TRUE(flush(10s));
+    for (;;) ::pause();
+}
+
+// Its pid and start time stay the same, and nothing but them speaks for the ring it left behind.
+TEST(Life, a_ring_that_was_left_by_exec_is_closed_while_the_process_lives_on) {
+    World world;
+    ASSERT_GT(world.up(), 0);
+    const pid_t pid = world.producer([] {
+        { Span span("before"); }
+        Span open("open");
+        ::execl("/proc/self/exe", "exec", "--gtest_filter=ExecTarget.*",
+                "--gtest_also_run_disabled_tests", "--gtest_brief=1", nullptr);
+    });
+    const auto spans = world.spans_when(
+        [&](const auto& seen) { return seen.size() == 3 && world.files(".seg").size() == 1; });
+    EXPECT_EQ(::kill(pid, 0), 0);
+    EXPECT_EQ(world.files(".seg").size(), 1u);
+    ASSERT_EQ(spans.size(), 3u);
+    for (const auto& span : spans) EXPECT_EQ(span.unfinished, span.name == "open") << span.name;
+    ::kill(pid, SIGKILL);
+    EXPECT_EQ(World::wait_for(pid), -SIGKILL);
+    EXPECT_EQ(world.down(), 0);
+    EXPECT_TRUE(world.files(".seg").empty());
+}
+
 }  // namespace
 }  // namespace spanring::consumer::testing

@@ -104,7 +104,7 @@ private:
 
     std::string db_;
     WriterOptions options_;
-    std::int64_t now_ns_{1};
+    std::atomic<std::int64_t> now_ns_{1};  ///< threads of the writer ask, too
     std::unique_ptr<Writer> writer_;
 };
 

@@ -1,5 +1,6 @@
 // A power loss at every moment of a writer's life: what was promised is there, nothing stands
 // twice, no number names two frames, the catalogue heals, and a writer goes on.
+#include <atomic>
 #include <cstdlib>
 #include <iostream>
 
@@ -118,8 +119,8 @@ protected:
     std::map<std::uint64_t, Attempt> attempts_;  ///< by label
     std::unique_ptr<Writer> writer_;
     bool durable_{false};
-    bool ruined_{false};  ///< there was damage before any power loss
-    std::int64_t now_ns_{1};
+    bool ruined_{false};                   ///< there was damage before any power loss
+    std::atomic<std::int64_t> now_ns_{1};  ///< threads of the writer ask, too
 
 private:
     void look_at(const std::string& lost, Moment moment, const PowerLoss& loss) {
@@ -304,6 +305,32 @@ TEST_F(PowerLossTest, keeps_what_a_writer_recovered_of_one_that_was_killed_befor
     EXPECT_EQ(writer_->recovered().instances.front().pages.front().bytes, 5u);
     attempts_[4].promised = attempts_[5].promised = disk_->now();
     commit(6, 7);
+    lose_power_everywhere();
+}
+
+TEST_F(PowerLossTest, keeps_all_windows_that_a_killed_writer_had_not_synced) {
+    WriterOptions options = by_hand();
+    options.durability = Durability::kCommit;
+    TempDir other;
+    auto living = open_writer(other.db(), options);
+    commit_many(*living, 1, 20);
+    living.reset();
+    const auto logs = files_in(other.db(), ".log");
+    ASSERT_GT(logs.size(), 3u);
+    open(options);
+    writer_.reset();
+    // The same bytes, in files that nobody has synced.
+    for (std::uint64_t label = 1; label <= 20; ++label) attempts_[label].begun = disk_->now();
+    for (const auto& log : logs) {
+        const std::string there = db() + "/" + log.substr(log.rfind('/') + 1);
+        const std::string bytes = read_file(log);
+        const UniqueFd fd(os::open_at(AT_FDCWD, there.c_str(), O_WRONLY | O_CREAT, 0600));
+        ASSERT_EQ(os::write_at(fd.get(), bytes.data(), bytes.size(), 0),
+                  static_cast<ssize_t>(bytes.size()));
+    }
+    open(options);
+    for (std::uint64_t label = 1; label <= 20; ++label) attempts_[label].promised = disk_->now();
+    commit(21, 22);
     lose_power_everywhere();
 }
 

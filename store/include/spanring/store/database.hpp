@@ -53,7 +53,7 @@ struct WriterOptions {
     CompactionOptions compaction{};
     Background background{Background::kThreads};  ///< kCaller: see Writer::do_chore
     std::function<std::int64_t()>
-        now_ns{};  ///< realtime clock; empty: the system's. Injected by tests
+        now_ns{};  ///< realtime clock, of any thread; empty: the system's. Injected by tests
 };
 
 /// Everything a starting consumer must know to go on where the last one stopped: the fold of the

@@ -145,6 +145,9 @@ public:
     [[nodiscard]] Result<bool> rings_reliably() const;
     /// Lock first; then pid and start time, if they are visible. Never a timeout.
     [[nodiscard]] bool producer_alive() const noexcept;
+    /// Whether its lock is held. A live process may have lost it: by closing all descriptors, or by
+    /// exec, with which the ring is nobody's.
+    [[nodiscard]] bool lock_held() const noexcept;
     /// Removes the file, if its name still is this segment.
     Result<void> unlink();
     /// Renames the file to "*.quarantined".
