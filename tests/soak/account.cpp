@@ -21,7 +21,7 @@ void Account::complain(const std::string& line) {
     if (problems_.size() < kProblemsMax) problems_.push_back(line);
 }
 
-void Account::take(const codec::Span& span) {
+void Account::take(const codec::Span& span, bool is_held) {
     const std::uint64_t life = number_in(span.trace_id.bytes.data());
     const auto thread = static_cast<unsigned>(number_in(span.trace_id.bytes.data() + 8));
     const std::uint64_t number = number_in(span.parent_id.bytes.data());
@@ -32,9 +32,15 @@ void Account::take(const codec::Span& span) {
     if (number >= ledger_.life[life].threads[thread].starting) {
         return complain(name + ": was never begun");
     }
+    if (is_held && number < of.settled) return;
     if (number < of.settled) return complain(name + ": came after its round");
     if (of.seen.size() <= number - of.settled) of.seen.resize(number - of.settled + 1);
     Seen& seen = of.seen[number - of.settled];
+    if (is_held) {
+        // What is open at the end of what is held goes on in the database.
+        if (seen.stored || span.unfinished) return;
+        ++totals_.retired;
+    }
     if (seen.stored) complain(name + ": is stored twice");
     seen = {true, span.duration_ns.has_value()};
     ++totals_.stored;
@@ -69,8 +75,7 @@ void Account::settle_thread(std::uint64_t life, unsigned number_of_thread) {
     thread.seen.clear();
 }
 
-void Account::compare_losses(const store::DatabaseStats& stats) {
-    for (const auto& losses : stats.losses) losses_[losses.id] = losses;
+void Account::compare_losses() {
     std::uint64_t spans = 0;
     std::uint64_t ends = 0;
     std::map<std::uint32_t, std::uint64_t> by_pid;
@@ -95,29 +100,36 @@ void Account::compare_losses(const store::DatabaseStats& stats) {
     compare("ends", totals_.endless, may_miss_ends_, ends);
 }
 
-std::vector<std::string> Account::settle(const std::string& database, std::int64_t since_ns) {
-    problems_.clear();
+void Account::visit(const std::string& database, std::int64_t since_ns, bool is_held) {
     auto reader = store::Reader::open(database);
-    if (!reader) return {reader.error().message};
+    if (!reader) return complain(reader.error().message);
     store::SpanFilter filter;
     filter.since_ns = since_ns;
     const auto visited = (*reader)->visit(filter, [&](const codec::Span& span) {
-        take(span);
+        take(span, is_held);
         return true;
     });
     if (!visited) complain(visited.error().message);
+    if (is_held) return;
     for (const auto& warning : (*reader)->warnings()) complain(warning);
+    if (const auto stats = (*reader)->stats()) {
+        for (const auto& losses : stats->losses) losses_[losses.id] = losses;
+    } else {
+        complain(stats.error().message);
+    }
+}
+
+std::vector<std::string> Account::settle(const std::string& database, const std::string& held,
+                                         std::int64_t since_ns) {
+    problems_.clear();
+    visit(database, since_ns, false);
+    if (!held.empty()) visit(held, since_ns, true);
     for (std::uint64_t life = 0; life < ledger_.lives; ++life) {
         for (unsigned thread = 0; thread < kThreads; ++thread) {
             settle_thread(life, thread);
         }
     }
-    const auto stats = (*reader)->stats();
-    if (stats) {
-        compare_losses(*stats);
-    } else {
-        complain(stats.error().message);
-    }
+    compare_losses();
     return std::move(problems_);
 }
 

@@ -17,6 +17,7 @@ namespace spanring::soak {
 struct Totals {
     std::uint64_t spans{0};  ///< whose constructor has returned
     std::uint64_t stored{0};
+    std::uint64_t retired{0};    ///< of them, for want of room in their round
     std::uint64_t missing{0};    ///< not stored; equal to what is counted as lost
     std::uint64_t endless{0};    ///< stored without the end that has returned
     std::uint64_t under_way{0};  ///< in a call when their process died: either may be true
@@ -27,10 +28,10 @@ public:
     explicit Account(const Ledger& ledger) : ledger_(ledger) {}
 
     /// Takes in a round: all that was traced since the last call, of processes that are quiet or
-    /// dead now, is to be in the database. `since_ns`: realtime before the round. Returns what is
-    /// wrong, a line each.
+    /// dead now, is to be in the database, or, if it was retired in the round for want of room, in
+    /// `held`. `since_ns`: realtime before the round. Returns what is wrong, a line each.
     [[nodiscard]] std::vector<std::string> settle(const std::string& database,
-                                                  std::int64_t since_ns);
+                                                  const std::string& held, std::int64_t since_ns);
 
     [[nodiscard]] const Totals& totals() const noexcept { return totals_; }
 
@@ -43,9 +44,10 @@ private:
         std::uint64_t settled{0};  ///< numbers below it belong to rounds before
         std::vector<Seen> seen;    ///< of the round, from `settled` on
     };
-    void take(const codec::Span& span);
+    void visit(const std::string& database, std::int64_t since_ns, bool is_held);
+    void take(const codec::Span& span, bool is_held);
     void settle_thread(std::uint64_t life, unsigned number);
-    void compare_losses(const store::DatabaseStats& stats);
+    void compare_losses();
     void complain(const std::string& line);
 
     const Ledger& ledger_;

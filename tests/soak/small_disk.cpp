@@ -55,7 +55,9 @@ SmallDisk::~SmallDisk() {
 
 void SmallDisk::hold_windows() const {
     std::error_code ignored;
-    fs::create_directory(path_ + "/held", ignored);
+    if (fs::create_directory(path_ + "/held", ignored)) {
+        fs::create_hard_link(database() + "/uuid", path_ + "/held/uuid", ignored);
+    }
     for (const auto& entry : fs::directory_iterator(database(), ignored)) {
         if (entry.path().extension() != ".log") continue;
         fs::create_hard_link(entry.path(), fs::path(path_ + "/held") / entry.path().filename(),
@@ -76,6 +78,15 @@ void SmallDisk::fill() {
 void SmallDisk::empty() {
     std::error_code ignored;
     fs::remove(path_ + "/ballast", ignored);
+    hold_windows();
+}
+
+std::string SmallDisk::held() const {
+    return fs::exists(path_ + "/held") ? path_ + "/held" : std::string();
+}
+
+void SmallDisk::forget_held() {
+    std::error_code ignored;
     fs::remove_all(path_ + "/held", ignored);
 }
 

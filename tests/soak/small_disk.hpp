@@ -21,8 +21,11 @@ public:
     /// Takes what room there is, also what was given back since the last call. The database's
     /// windows get second names: that the consumer retires them makes no room.
     void fill();
-    /// Gives it all back.
+    /// Gives the room back.
     void empty();
+    /// A database of the windows that were held when it was full; empty: it was not.
+    [[nodiscard]] std::string held() const;
+    void forget_held();
 
 private:
     void hold_windows() const;

@@ -249,9 +249,10 @@ std::string Soak::who_is_not_quiet() const {
 }
 
 void Soak::settle(std::int64_t since_ns) {
-    for (const auto& problem : account_->settle(world_.database, since_ns)) {
+    for (const auto& problem : account_->settle(world_.database, disk_.held(), since_ns)) {
         ADD_FAILURE() << "round " << samples_.size() << ": " << problem;
     }
+    disk_.forget_held();
     EXPECT_EQ(ledger_->failures, 0u) << "of workers";
     if (!::testing::Test::HasFailure()) return;
     std::istringstream log(world_.log_text());
@@ -303,10 +304,11 @@ void Soak::report() const {
     const Totals& totals = account_->totals();
     const auto n = [](auto value) { return static_cast<unsigned long long>(value); };
     std::printf(
-        "soak: %llu rounds, %llu spans of %llu lives, %llu stored, %llu lost and counted, "
-        "%llu ends lost and counted, %llu under way when killed\n",
+        "soak: %llu rounds, %llu spans of %llu lives, %llu stored (%llu of them retired "
+        "for want of room), %llu lost and counted, %llu ends lost and counted, %llu under way when "
+        "killed\n",
         n(samples_.size()), n(totals.spans), n(ledger_->lives.load()), n(totals.stored),
-        n(totals.missing), n(totals.endless), n(totals.under_way));
+        n(totals.retired), n(totals.missing), n(totals.endless), n(totals.under_way));
     std::printf(
         "soak: %llu kills, %llu stops, %llu forks, %llu execs, %llu loads, consumer %llu "
         "kills and %llu stops, %llu times a full disk%s\n",
