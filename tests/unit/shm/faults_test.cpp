@@ -210,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(Errors, RingFaults,
                                            RingFault{"eintr", EINTR}, RingFault{"enomem", ENOMEM},
                                            RingFault{"emfile", EMFILE}, RingFault{"eacces", EACCES},
                                            RingFault{"short", os::kShortTransfer}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace
 }  // namespace spanring::shm
