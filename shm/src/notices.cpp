@@ -84,9 +84,13 @@ Result<std::string> read_trusted(const RingDirectory& directory) {
         return Error{ErrorCode::kCorrupt, std::string(kNoticesFile) + " is no file of notices"};
     }
     std::string text(static_cast<std::size_t>(info.st_size), '\0');
-    const ssize_t got = os::read_at(fd.get(), text.data(), text.size(), 0);
-    if (got < 0) return os_error(errno, std::string("cannot read ") + kNoticesFile);
-    text.resize(static_cast<std::size_t>(got));
+    std::size_t bytes = 0;
+    for (ssize_t got = 1; got != 0 && bytes < text.size();) {
+        got = os::read(fd.get(), text.data() + bytes, text.size() - bytes);
+        if (got < 0) return os_error(errno, std::string("cannot read ") + kNoticesFile);
+        bytes += static_cast<std::size_t>(got);
+    }
+    text.resize(bytes);
     return text;
 }
 
