@@ -225,7 +225,7 @@ bool import_span(const ImportedSpan& span) noexcept {
         return false;
     }
     if (!tracepoint.ready()) {
-        tracepoint.lost_without_segment();
+        tracepoint.lost_without_segment(detail::Loss::kSpan);
         return false;
     }
     const bool written = detail::ImportWriter(tracepoint, span).write();

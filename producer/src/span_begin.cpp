@@ -115,7 +115,7 @@ void begin_any(SpanState& span, NameRef name, const SpanOptions* options, bool a
         }
         return;
     }
-    if (!tracepoint.ready()) return tracepoint.lost_without_segment();
+    if (!tracepoint.ready()) return tracepoint.lost_without_segment(Loss::kSpan);
     Begin begin{span, name};
     begin.async = async;
     StackEntry attach{};

@@ -35,6 +35,16 @@ bool target_of(Tracepoint& tracepoint, SpanState& span, Target* target) noexcept
     return true;
 }
 
+/// Returns whether a detail of this span is to be written, and then *target. One of a span that is
+/// recorded counts as lost if there is no segment for it any more, or none yet for this thread.
+bool takes_detail(Tracepoint& tracepoint, SpanState& span, Target* target) noexcept {
+    if (tracepoint.ready()) return target_of(tracepoint, span, target);
+    if ((span.bits & kStateLost) == 0 && span.epoch >= tracepoint.process().own_epoch) {
+        tracepoint.lost_without_segment(Loss::kDetail);
+    }
+    return false;
+}
+
 /// Charges `bytes` to the span's limit. The detail that crosses it is still written, so that the
 /// reader sees it and marks the span truncated, but counts as lost: it is not stored.
 bool charge(Tracepoint& tracepoint, const Target& target, std::size_t bytes) noexcept {
@@ -188,6 +198,12 @@ bool is_lost_top(Tracepoint& tracepoint) noexcept {
     return top.kind == EntryKind::kSpan && (top.flags & kEntryLost) != 0;
 }
 
+/// A detail of the current span for which there is no segment.
+void lost_of_current(Tracepoint& tracepoint) noexcept {
+    if (!tracepoint.owns_stack() || tracepoint.stack().top->kind != EntryKind::kSpan) return;
+    if (!is_lost_top(tracepoint)) tracepoint.lost_without_segment(Loss::kDetail);
+}
+
 /// Calls `write(tracepoint, target)` if there is something of this span to write to. For details
 /// that a signal handler does not stash.
 template <typename Write>
@@ -198,7 +214,7 @@ void write_detail(SpanState& span, Write&& write) noexcept {
         return count_signal_loss(tracepoint.writer(), Loss::kDetail);
     }
     Target target;
-    if (tracepoint.ready() && target_of(tracepoint, span, &target)) write(tracepoint, target);
+    if (takes_detail(tracepoint, span, &target)) write(tracepoint, target);
 }
 
 /// The whole link is one detail.
@@ -247,7 +263,7 @@ void set_slow(SpanState& span, NameRef key, const AttributeValue& value) noexcep
         return stash_attribute(tracepoint.writer(), key, value, &span);
     }
     Target target;
-    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    if (!takes_detail(tracepoint, span, &target)) return;
     write_attribute(tracepoint, target, key, value);
 }
 
@@ -258,8 +274,8 @@ void current_set_slow(NameRef key, const AttributeValue& value) noexcept {
     }
     Target target;
     std::uint32_t scratch = 0;
-    if (!tracepoint.ready() || !current_target(tracepoint, &target, &scratch)) return;
-    if (is_lost_top(tracepoint)) return;
+    if (!tracepoint.ready()) return lost_of_current(tracepoint);
+    if (!current_target(tracepoint, &target, &scratch) || is_lost_top(tracepoint)) return;
     write_attribute(tracepoint, target, key, value);
 }
 
@@ -273,7 +289,7 @@ void event_slow(SpanState& span, NameRef name, std::span<const Attribute> attrib
         return stash_event(tracepoint.writer(), name, attributes, &span);
     }
     Target target;
-    if (!tracepoint.ready() || !target_of(tracepoint, span, &target)) return;
+    if (!takes_detail(tracepoint, span, &target)) return;
     write_event(tracepoint, target, name, attributes);
 }
 
@@ -290,9 +306,9 @@ void current_event_slow(NameRef name, std::span<const Attribute> attributes) noe
     if (!tracepoint.ready()) {
         // Without a span around it, it would have been one.
         if (!tracepoint.owns_stack() || is_context(*tracepoint.stack().top)) {
-            tracepoint.lost_without_segment();
+            return tracepoint.lost_without_segment(Loss::kSpan);
         }
-        return;
+        return lost_of_current(tracepoint);
     }
     Target target;
     std::uint32_t scratch = 0;

@@ -216,13 +216,15 @@ void Tracepoint::lost(Loss kind, LossReason reason) noexcept {
                      __ATOMIC_RELAXED);
 }
 
-void Tracepoint::lost_without_segment() noexcept {
+void Tracepoint::lost_without_segment(Loss kind) noexcept {
     if (process_ != nullptr) {
-        // Without the control page nobody knows whether it would have been recorded.
-        if (process_->control == nullptr ? !process_->starved : !enabled(load_flags())) return;
+        // Without the control page nobody knows whether it would have been recorded; what is
+        // missing for want of descriptors or memory, this thread's writer included, counts.
+        const bool starved = process_->starved || writer_ == nullptr;
+        if (process_->control == nullptr ? !starved : !enabled(load_flags())) return;
         if (entered_ && (stack().top->flags & kEntrySuppressed) != 0) return;
     }
-    lost(Loss::kSpan, reason_ == LossReason::kSignal ? reason_ : LossReason::kNoMemory);
+    lost(kind, reason_ == LossReason::kSignal ? reason_ : LossReason::kNoMemory);
 }
 
 void Tracepoint::out_of_step(std::size_t known) noexcept {

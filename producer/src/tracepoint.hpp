@@ -44,9 +44,9 @@ public:
     void lost(Loss kind, LossReason reason) noexcept;
     /// Whether the last failed `room` was for a full ring.
     [[nodiscard]] bool is_ring_full() const noexcept { return reason_ == LossReason::kRingFull; }
-    /// Counts a span that could not be begun because tracing is enabled, but there is no segment or
-    /// no slot in it; nothing, if it would not have been recorded anyway.
-    void lost_without_segment() noexcept;
+    /// Counts what could not be recorded because tracing is enabled, but there is no segment or no
+    /// slot in it; nothing, if it would not have been recorded anyway.
+    void lost_without_segment(Loss kind) noexcept;
     /// A record that changes the stack above its `known` outermost entries was not written: the
     /// next page must say what is true.
     void out_of_step(std::size_t known) noexcept;

@@ -113,6 +113,25 @@ TEST(Replacement, that_fails_at_any_call_leaves_no_segment_behind) {
         small);
 }
 
+// They were dropped and not counted, although begin and end are written as long as the page has
+// room.
+TEST(Replacement, that_fails_counts_the_details_of_spans_that_go_on) {
+    traced([](TestDirectory& directory, MiniConsumer& consumer) {
+        { Span first("span"_key); }
+        revoke_all(directory);
+        os::inject_lasting_fault(os::Call::kAllocate, 1, ENOSPC);
+        {
+            Span span("span"_key);
+            span.set("key", 1);
+            event("event"_key);
+            span.set_status(StatusCode::kError, "text");
+        }
+        EXPECT_GT(os::clear_fault(), 0u);
+        EXPECT_EQ(losses().details[static_cast<unsigned>(LossReason::kNoMemory)], 3u);
+        EXPECT_EQ(consumer.close().size(), 2u);
+    });
+}
+
 std::size_t open_descriptors() {
     std::size_t count = 0;
     DIR* dir = ::opendir("/proc/self/fd");
@@ -282,6 +301,17 @@ TEST(Replacement, after_the_application_closed_our_descriptors_closes_none_of_it
             EXPECT_EQ(losses().total(), 0u);
         },
         tiny_ring());
+}
+
+TEST(Start, without_memory_for_its_thread_counts_and_records_later) {
+    traced([](TestDirectory&, MiniConsumer& consumer) {
+        os::inject_fault(os::Call::kAdvise, 1, ENOMEM);
+        { Span lost("lost"); }
+        EXPECT_EQ(os::clear_fault(), 1u);
+        { Span stored("stored"); }
+        EXPECT_EQ(losses().spans[static_cast<unsigned>(LossReason::kNoMemory)], 1u);
+        one(consumer.close(), "stored");
+    });
 }
 
 TEST(Start, without_descriptors_counts_and_records_later) {
