@@ -16,6 +16,7 @@
 #include "spanring/base/os.hpp"
 #include "spanring/base/unique_fd.hpp"
 #include "spanring/shm/doorbell.hpp"
+#include "spanring/shm/process_identity.hpp"
 
 /// LeakSanitizer's, if it is linked: what only our mappings point to is not leaked.
 extern "C" __attribute__((weak)) void __lsan_register_root_region(const void*, std::size_t);
@@ -45,6 +46,8 @@ void* wiped_memory(std::size_t bytes) noexcept {
     }
     return memory;
 }
+
+constexpr std::size_t kReasonBytes = 4096;  ///< one page: the least that has a name
 
 constexpr std::size_t page_up(std::size_t bytes) noexcept {
     return (bytes + 4095) & ~std::size_t{4095};
@@ -242,21 +245,32 @@ bool start(Process& process) noexcept {
     return true;
 }
 
-// A full disk or a foreign file of that name must not disturb the application: failures are
-// ignored, the reason stays readable through status().
+namespace {
+
+/// Empty memory whose name is all there is to it; null: no descriptor or memory for it.
+void* named_mapping(const char* text) noexcept {
+    constexpr std::size_t kNameBytesMax = 249;  // of memfd_create(2)
+    char name[kNameBytesMax + 1];
+    std::snprintf(name, sizeof name, "%s%s", shm::kReasonPrefix, text);
+    const UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
+    if (!fd.valid()) return nullptr;
+    void* mapping = os::map(nullptr, kReasonBytes, PROT_NONE, MAP_PRIVATE, fd.get(), 0);
+    if (mapping == MAP_FAILED) return nullptr;
+    // A forked child has its own reasons, and forgets where ours stands.
+    if (os::advise(mapping, kReasonBytes, MADV_DONTFORK) == 0) return mapping;
+    os::unmap(mapping, kReasonBytes);
+    return nullptr;
+}
+
+}  // namespace
+
+// It was a file in the ring directory: there is none if that is what is missing, and one that a
+// killed process had left was told of the next process with its pid.
 void set_reason(Process& process, const char* text) noexcept {
     std::snprintf(process.reason, sizeof process.reason, "%s", text);
-    if (process.directory == nullptr) return;
-    char name[32];
-    std::snprintf(name, sizeof name, "%d.why", static_cast<int>(::getpid()));
-    if (text[0] == '\0') {
-        os::unlink_at(process.directory->fd(), name);
-        return;
-    }
-    const UniqueFd fd(os::open_at(process.directory->fd(), name,
-                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640));
-    if (!fd.valid()) return;
-    (void)os::write(fd.get(), process.reason, std::strlen(process.reason));
+    void*& shown = process.wiped->shown_reason;
+    if (shown != nullptr) os::unmap(shown, kReasonBytes);
+    shown = text[0] == '\0' ? nullptr : named_mapping(text);
 }
 
 const KnownInstance* instance_of(const Process& process, std::uint32_t epoch) noexcept {

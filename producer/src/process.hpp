@@ -25,7 +25,7 @@
 namespace spanring::detail {
 
 /// Changes with every change of a struct in this file: copies of different versions do not share.
-inline constexpr std::uint64_t kProcessMagic = 0x3630'434f'5250'5053;  // "SPPROC06"
+inline constexpr std::uint64_t kProcessMagic = 0x3730'434f'5250'5053;  // "SPPROC07"
 inline constexpr const char* kProcessName = "spanring-process";
 /// A missing directory or a full tmpfs is looked at again this often at most.
 inline constexpr std::uint64_t kRetryNs = 1'000'000'000;
@@ -105,6 +105,7 @@ struct Wiped {
     OwnerLock sites_lock;  ///< of the lists in call_sites.cpp
     OwnerLock ahead_lock;  ///< of the one thread that may wait for pages while it holds some
     Writer* orphans;       ///< writers whose slots wait for a page, by next_orphan
+    void* shown_reason;    ///< see set_reason(); null: none
     HeldSegment* current;  ///< holds itself; null: none so far
     HeldSegment segments[kSegmentsMax];
 };
@@ -202,7 +203,8 @@ bool fail(Process& process, const Error& error) noexcept;
 /// Zeroed memory of our own; null: none left.
 void* anonymous(std::size_t bytes) noexcept;
 void show_to_leak_sanitizer(const void* memory, std::size_t bytes) noexcept;
-/// Sets `reason`, and writes it to <pid>.why in the directory if that is open.
+/// Sets `reason`, and shows it to whoever may look at this process: as the name of a mapping
+/// (kReasonPrefix), which needs no directory and goes with the process. Empty: none any more.
 void set_reason(Process& process, const char* text) noexcept;
 
 /// Returns the calling thread's writer, a new one if need be. Null: no memory. `nobody()`: we are

@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <string_view>
 
+#include "spanring/shm/process_identity.hpp"
 #include "term.hpp"
 
 namespace spanring::tools {
@@ -87,6 +91,45 @@ bool check_segment(std::uint32_t pid, const RingsView& rings, Findings* findings
     return any;
 }
 
+/// What the process's tracer shows of itself; empty: nothing to complain about, or not to be seen.
+std::string reason_of(std::uint32_t pid) {
+    const std::string maps = read_file(fmt::format("/proc/{}/maps", pid));
+    const std::string front = std::string("/memfd:") + shm::kReasonPrefix;
+    const std::size_t at = maps.find(front);
+    if (at == std::string::npos) return {};
+    std::string reason = maps.substr(at + front.size());
+    reason.resize(std::min(reason.find('\n'), reason.size()));
+    constexpr std::string_view kDeleted = " (deleted)";  // the kernel's word for memory of no file
+    if (reason.ends_with(kDeleted)) reason.resize(reason.size() - kDeleted.size());
+    return reason;
+}
+
+/// Soft limit of open files; 0: not to be seen, or none.
+std::uint64_t descriptors_max(std::uint32_t pid) {
+    const std::string limits = read_file(fmt::format("/proc/{}/limits", pid));
+    constexpr std::string_view kLine = "Max open files";
+    const std::size_t at = limits.find(kLine);
+    if (at == std::string::npos) return 0;
+    return std::strtoull(limits.c_str() + at + kLine.size(), nullptr, 10);
+}
+
+/// A tracer without a descriptor cannot even say so.
+void check_descriptors(std::uint32_t pid, Findings* findings) {
+    const std::uint64_t most = descriptors_max(pid);
+    std::uint64_t open = 0;
+    std::error_code failed;
+    const std::filesystem::directory_iterator all(fmt::format("/proc/{}/fd", pid), failed);
+    if (failed || most == 0) return;
+    for (const auto& entry : all) {
+        // Those above it were opened before the limit was set.
+        if (std::strtoull(entry.path().filename().c_str(), nullptr, 10) < most) ++open;
+    }
+    if (open < most) return;
+    findings->fail("its descriptors",
+                   fmt::format("all {} that it may have are open: it can make no ring", most),
+                   "raise its limit (`ulimit -n`), or look for what it forgets to close");
+}
+
 }  // namespace
 
 void examine_process(std::uint32_t pid, const RingsView& rings, Findings* findings) {
@@ -106,10 +149,8 @@ void examine_process(std::uint32_t pid, const RingsView& rings, Findings* findin
         findings->ok("process",
                      fmt::format("{} is not visible here (ended, or in a container)", pid));
     }
-    std::string why = rings.directory.empty()
-                          ? std::string()
-                          : read_file(fmt::format("{}/{}.why", rings.directory, pid));
-    while (!why.empty() && why.back() == '\n') why.pop_back();
+    if (visible && !has_segment) check_descriptors(pid, findings);
+    const std::string why = reason_of(pid);
     if (!why.empty()) {
         findings->fail("its tracer", "it says: " + why,
                        "remove the cause; it tries again by itself");

@@ -9,7 +9,7 @@
 namespace spanring::tools {
 
 /// Adds what is known of the process: does it exist, does its environment point to these rings,
-/// has it a segment, what did its tracer note down when it could not start.
+/// has it a segment, and if its tracer could not start, what does it say, has it descriptors left.
 void examine_process(std::uint32_t pid, const RingsView& rings, Findings* findings);
 
 }  // namespace spanring::tools

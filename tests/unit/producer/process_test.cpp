@@ -416,5 +416,31 @@ TEST(Start, without_a_directory_says_why) {
     });
 }
 
+std::size_t reasons_shown() {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);) {
+        count += line.find("/memfd:spanring-reason: ") != std::string::npos ? 1 : 0;
+    }
+    return count;
+}
+
+TEST(Start, shows_its_reason_to_others_until_it_heals_and_not_as_its_childs) {
+    traced([](TestDirectory&, MiniConsumer&) {
+        for (int i = 0; i < 3; ++i) {
+            os::inject_lasting_fault(os::Call::kAllocate, 1, ENOSPC);
+            { Span lost("lost"); }
+            EXPECT_GT(os::clear_fault(), 0u);
+            detail::process()->retry_at_ns = 0;
+            EXPECT_EQ(reasons_shown(), 1u);
+        }
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(reasons_shown() == 0 ? 0 : 1);
+        wait_for(child);
+        { Span stored("stored"); }
+        EXPECT_EQ(reasons_shown(), 0u);
+    });
+}
+
 }  // namespace
 }  // namespace spanring::test

@@ -22,4 +22,9 @@ bool read_process_stat(pid_t pid, ProcessStat* out) noexcept;
 /// Reads the kernel's boot id. Returns false, and zeros, if it is not visible.
 bool read_boot_id(Key128* out) noexcept;
 
+/// A process that traces and cannot record has an empty mapping of this name and the reason behind
+/// it, one line cut to what a name holds: "/memfd:spanring-reason: ... (deleted)" in
+/// /proc/PID/maps.
+inline constexpr char kReasonPrefix[] = "spanring-reason: ";
+
 }  // namespace spanring::shm
