@@ -9,8 +9,10 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -139,6 +141,15 @@ private:
             words.push_back("block");
         }
         programs_ = spanring(words, path(".emit"));
+        // They look for a consumer first, and give up where there is none: the victim may die as
+        // soon as they have found it, and not before.
+        siginfo_t ended{};
+        const auto last = std::chrono::steady_clock::now() + kArrivalMax;
+        while (ended.si_pid == 0 && world_.files(".seg").empty() &&
+               std::chrono::steady_clock::now() < last) {
+            std::this_thread::sleep_for(1ms);
+            ::waitid(P_PID, static_cast<id_t>(programs_), &ended, WEXITED | WNOHANG | WNOWAIT);
+        }
     }
 
     void finish() {
