@@ -60,11 +60,30 @@ function(spanring_library name)
                           PRIVATE $<BUILD_INTERFACE:spanring_flags> ${ARG_PRIVATE_LINK})
 endfunction()
 
+# What nearly every test includes is parsed once: it costs more than most tests' own code.
+set(SPANRING_TEST_FLAGS "" CACHE STRING "options for tests whose own code need not be quick")
+function(spanring_test_headers name)
+    if(NOT TARGET test_headers)
+        add_library(test_headers OBJECT ${CMAKE_SOURCE_DIR}/cmake/test_headers.cpp)
+        # The compiler takes it only for what is compiled with the same options, as executables are.
+        set_target_properties(test_headers PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+        target_compile_options(test_headers PRIVATE -fPIE ${SPANRING_TEST_FLAGS})
+        target_link_libraries(test_headers PRIVATE GTest::gtest GTest::gmock spanring_flags)
+        set(headers ${CMAKE_SOURCE_DIR}/cmake/test_headers.hpp)
+        target_precompile_headers(test_headers PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${headers}>)
+    endif()
+    target_precompile_headers(${name} REUSE_FROM test_headers)
+    # For ccache, which otherwise does not see into the precompiled header.
+    target_compile_options(${name} PRIVATE ${SPANRING_TEST_FLAGS}
+                           $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
+endfunction()
+
 # spanring_test(unit_codec SOURCES a_test.cpp ... LINK spanring_codec ... [LABELS long]
-#               [TIMEOUT 120]): a GoogleTest program, run by ctest.
+#               [TIMEOUT 120] [OPTIMIZED]): a GoogleTest program, run by ctest. OPTIMIZED: its own
+# code runs for long, as a model's does, and is compiled as the libraries are.
 # Labels with a meaning: long (only `tools/dev test-long`), no_sanitizer (not `test-san`).
 function(spanring_test name)
-    cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+    cmake_parse_arguments(ARG "OPTIMIZED" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
     if(NOT BUILD_TESTING)
         return()
     endif()
@@ -72,6 +91,9 @@ function(spanring_test name)
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gmock GTest::gtest_main
                                           spanring_flags)
+    if(NOT ARG_OPTIMIZED AND NOT ARG_SOURCES MATCHES "\\.c(;|$)")
+        spanring_test_headers(${name})
+    endif()
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 120)
     endif()

@@ -72,9 +72,9 @@ bool TickClock::go_on(const shm::ClockLine& line) {
     const std::int64_t error = now.mono_ns - piece.mono_at(now.ticks);
     // A line that is bent to the next anchor goes astray by 100 ppm and more, if that never comes.
     if (elapsed <= 0 || std::llabs(error) >= kBreakNs + elapsed / 1000) return false;
-    pieces_.assign(1, piece);
     first_ = {.ticks = line.first_ticks, .mono_ns = line.first_mono_ns};
     last_ = now;
+    begin_before(piece);
     const std::int64_t offset = now.real_ns - now.mono_ns;
     real_offset_ns_ =
         std::llabs(offset - line.real_offset_ns) < kStepNs ? line.real_offset_ns : offset;
@@ -90,6 +90,28 @@ bool TickClock::go_on(const shm::ClockLine& line) {
                 .ns_per_tick = rate_of(now.mono_ns - at_ns, now.ticks - at)});
     }
     return true;
+}
+
+void TickClock::begin_before(const Piece& piece) {
+    // A piece is bent towards the clock for a second. What rings hold from long before goes by the
+    // rate of the whole time, which joins the line in its last ten seconds.
+    constexpr std::int64_t kJoinNs = 10 * kAnchorIntervalNs;
+    Piece before{
+        .ticks = first_.ticks,
+        .mono_ns = first_.mono_ns,
+        .ns_per_tick = rate_of(last_.mono_ns - first_.mono_ns, last_.ticks - first_.ticks)};
+    pieces_.assign(1, before);
+    const auto join_ticks =
+        static_cast<std::uint64_t>((static_cast<Wide>(kJoinNs) << 32) / before.ns_per_tick);
+    const std::uint64_t at =
+        std::max(first_.ticks, piece.ticks - std::min(piece.ticks, join_ticks));
+    const std::int64_t at_ns = before.mono_at(at);
+    if (at < piece.ticks && at_ns < piece.mono_ns) {
+        append({.ticks = at,
+                .mono_ns = at_ns,
+                .ns_per_tick = rate_of(piece.mono_ns - at_ns, piece.ticks - at)});
+    }
+    append(piece);
 }
 
 shm::ClockLine TickClock::line() const noexcept {

@@ -8,6 +8,7 @@
 
 #include "compactor.hpp"
 #include "indexer.hpp"
+#include "new_window.hpp"
 #include "recovery.hpp"
 #include "reserve.hpp"
 #include "retirement.hpp"
@@ -206,6 +207,14 @@ Result<std::uint64_t> WriterImpl::commit(const Frame& frame, const FrameSummary&
     return next_frame_++;
 }
 
+/// What a killed compaction left would keep its bytes until a window is compacted again. If
+/// somebody compacts at this moment, it is theirs.
+void remove_what_compaction_left(const Folder& folder) {
+    auto left = folder.unfinished_windows();
+    if (!left || left->empty()) return;
+    if (auto lock = FolderLock::take_to_compact(folder); lock) remove_unfinished_windows(folder);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Writer>> Writer::open(const std::string& path,
@@ -214,6 +223,7 @@ Result<std::unique_ptr<Writer>> Writer::open(const std::string& path,
     if (!folder) return std::move(folder).error();
     auto lock = FolderLock::take_to_write(*folder);
     if (!lock) return std::move(lock).error();
+    remove_what_compaction_left(*folder);
     auto recovery = recover(*folder);
     if (!recovery) return std::move(recovery).error();
     WriterOptions complete = options;

@@ -31,7 +31,8 @@ class Tree:
         self.path = root / "build" / "mutation"
         self.build = self.path / "build" / "dev"
         self.jobs = jobs
-        self.environment = os.environ | {"CCACHE_BASEDIR": str(self.path), "CCACHE_NOHASHDIR": "1"}
+        self.environment = os.environ | {"CCACHE_BASEDIR": str(self.path), "CCACHE_NOHASHDIR": "1",
+                                         "CCACHE_SLOPPINESS": "pch_defines,time_macros"}
         if not (self.path / ".git").exists():
             self.call("git", "clone", "--quiet", str(root), str(self.path), where=root)
         self.call("git", "fetch", "--quiet", "origin", "HEAD")

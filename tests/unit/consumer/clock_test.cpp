@@ -163,6 +163,34 @@ TEST(Clock, the_next_consumer_goes_on_with_the_line_of_the_last) {
     }
 }
 
+// A machine that slept: the first anchor behind it is far from the line, which is bent by as much.
+TEST(Clock, what_a_ring_holds_from_long_before_the_line_is_not_bent_with_it) {
+    Host host;
+    TickClock last(SPANRING_CLOCK_TSC, host.source(), 300);
+    host.ticks_per_ns = 3.0 * (1 + 5e-6);
+    std::vector<ClockReading> seen;
+    for (int i = 0; i < 500; ++i) {
+        host.advance(1'000'000'000);
+        seen.push_back(host.now);
+    }
+    last.anchor();
+    const shm::ClockLine line = last.line();
+    ASSERT_GT(std::llabs(line.mono_ns - host.now.mono_ns), 2'000'000);
+    host.advance(5'000'000);
+    const TickClock next(host.source(), line);
+    ASSERT_EQ(next.mono_at(line.ticks), line.mono_ns);
+    std::int64_t before = 0;
+    for (const ClockReading& reading : seen) {
+        const std::int64_t mono_ns = next.mono_at(reading.ticks);
+        EXPECT_GT(mono_ns, before);
+        before = mono_ns;
+        // Ten seconds are left to meet the line.
+        if (line.mono_ns - reading.mono_ns < 11'000'000'000) continue;
+        EXPECT_NEAR(static_cast<double>(mono_ns - reading.mono_ns), 0, 50'000);
+    }
+    EXPECT_LT(next.mono_at(seen.front().ticks - 3'000'000'000), next.mono_at(seen.front().ticks));
+}
+
 TEST(Clock, a_line_of_another_counter_is_not_taken) {
     Host host;
     host.advance(60'000'000'000);

@@ -49,6 +49,14 @@ TEST(Writer, a_second_one_is_refused_with_the_pid_of_the_first) {
     EXPECT_NE(open_writer(dir.db()), nullptr) << "free again";
 }
 
+TEST(Writer, removes_what_a_killed_compaction_left_although_none_follows) {
+    TempDir dir;
+    open_writer(dir.db()).reset();
+    write_file(dir.db() + "/w-0000000000000001.log.compacting", "half a window");
+    open_writer(dir.db());
+    EXPECT_THAT(files_in(dir.db(), ".compacting"), IsEmpty());
+}
+
 TEST(Writer, who_waits_for_the_catalogue_may_stop_waiting) {
     TempDir dir;
     auto writer = open_writer(dir.db());

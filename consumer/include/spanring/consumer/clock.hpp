@@ -75,8 +75,8 @@ public:
     TickClock(std::uint32_t clock_kind, ClockSource source,
               std::int64_t calibration_ns = kCalibrationNs);
     /// Of the CPU's counter, going on with an earlier consumer's line: what both convert, they
-    /// convert to the same nanosecond, so that nothing changes its order over a restart. If the
-    /// line does not fit the clocks, as if there were none.
+    /// convert to the same nanosecond from its last anchor on, so that nothing changes its order
+    /// over a restart. If the line does not fit the clocks, as if there were none.
     TickClock(ClockSource source, const shm::ClockLine& line,
               std::int64_t calibration_ns = kCalibrationNs);
     /// What the next consumer is to go on with.
@@ -113,6 +113,7 @@ private:
     [[nodiscard]] ClockReading best_reading() const;
     void calibrate(std::int64_t calibration_ns);
     [[nodiscard]] bool go_on(const shm::ClockLine& line);
+    void begin_before(const Piece& piece);
     void append(const Piece& piece);
 
     std::uint32_t kind_;
