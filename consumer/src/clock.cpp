@@ -18,6 +18,19 @@ std::uint64_t rate_of(std::int64_t ns, std::uint64_t ticks) noexcept {
     return static_cast<std::uint64_t>(std::min<Wide>(rate, Wide{1} << 52));
 }
 
+/// `rate` is not 0.
+std::uint64_t ticks_of(std::int64_t ns, std::uint64_t rate) noexcept {
+    return static_cast<std::uint64_t>((static_cast<Wide>(ns) << 32) / rate);
+}
+
+/// From one point of the line straight to another, later one.
+TickClock::Piece straight(std::uint64_t ticks, std::int64_t mono_ns, std::uint64_t to_ticks,
+                          std::int64_t to_mono_ns) noexcept {
+    return {.ticks = ticks,
+            .mono_ns = mono_ns,
+            .ns_per_tick = rate_of(to_mono_ns - mono_ns, to_ticks - ticks)};
+}
+
 }  // namespace
 
 ClockSource system_clock_source(std::uint32_t clock_kind) {
@@ -63,7 +76,7 @@ void TickClock::calibrate(std::int64_t calibration_ns) {
 bool TickClock::go_on(const shm::ClockLine& line) {
     const ClockReading now = best_reading();
     if (line.ns_per_tick == 0 || now.ticks <= line.ticks || line.ticks < line.first_ticks ||
-        line.mono_ns < line.first_mono_ns) {
+        line.first_mono_ns < 0 || line.mono_ns < line.first_mono_ns) {
         return false;
     }
     const Piece piece{
@@ -80,37 +93,23 @@ bool TickClock::go_on(const shm::ClockLine& line) {
         std::llabs(offset - line.real_offset_ns) < kStepNs ? line.real_offset_ns : offset;
     if (elapsed <= kAnchorIntervalNs) return true;
     // Where the anchor was missed, straight on to where the clocks are now.
-    const auto second_ticks =
-        static_cast<std::uint64_t>((static_cast<Wide>(kAnchorIntervalNs) << 32) / line.ns_per_tick);
-    const std::uint64_t at = line.ticks + second_ticks;
+    const std::uint64_t at = line.ticks + ticks_of(kAnchorIntervalNs, line.ns_per_tick);
     const std::int64_t at_ns = piece.mono_at(at);
-    if (at < now.ticks && at_ns < now.mono_ns) {
-        append({.ticks = at,
-                .mono_ns = at_ns,
-                .ns_per_tick = rate_of(now.mono_ns - at_ns, now.ticks - at)});
-    }
+    if (at < now.ticks && at_ns < now.mono_ns) append(straight(at, at_ns, now.ticks, now.mono_ns));
     return true;
 }
 
 void TickClock::begin_before(const Piece& piece) {
     // A piece is bent towards the clock for a second. What rings hold from long before goes by the
     // rate of the whole time, which joins the line in its last ten seconds.
-    constexpr std::int64_t kJoinNs = 10 * kAnchorIntervalNs;
-    Piece before{
-        .ticks = first_.ticks,
-        .mono_ns = first_.mono_ns,
-        .ns_per_tick = rate_of(last_.mono_ns - first_.mono_ns, last_.ticks - first_.ticks)};
-    pieces_.assign(1, before);
-    const auto join_ticks =
-        static_cast<std::uint64_t>((static_cast<Wide>(kJoinNs) << 32) / before.ns_per_tick);
-    const std::uint64_t at =
-        std::max(first_.ticks, piece.ticks - std::min(piece.ticks, join_ticks));
+    const std::uint64_t join = ticks_of(10 * kAnchorIntervalNs, piece.ns_per_tick);
+    const std::uint64_t at = std::max(first_.ticks, piece.ticks - std::min(piece.ticks, join));
+    const Piece before = straight(first_.ticks, first_.mono_ns, last_.ticks, last_.mono_ns);
     const std::int64_t at_ns = before.mono_at(at);
-    if (at < piece.ticks && at_ns < piece.mono_ns) {
-        append({.ticks = at,
-                .mono_ns = at_ns,
-                .ns_per_tick = rate_of(piece.mono_ns - at_ns, piece.ticks - at)});
-    }
+    const bool joins = at < piece.ticks ? at_ns < piece.mono_ns : at_ns <= piece.mono_ns;
+    pieces_.assign(1, joins ? before : piece);
+    if (!joins) return;
+    if (at < piece.ticks) append(straight(at, at_ns, piece.ticks, piece.mono_ns));
     append(piece);
 }
 

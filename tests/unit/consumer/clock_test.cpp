@@ -191,6 +191,36 @@ TEST(Clock, what_a_ring_holds_from_long_before_the_line_is_not_bent_with_it) {
     EXPECT_LT(next.mono_at(seen.front().ticks - 3'000'000'000), next.mono_at(seen.front().ticks));
 }
 
+// The line lies in memory that others may write.
+TEST(Clock, a_line_of_an_absurd_beginning_never_falls) {
+    Host host;
+    host.now.ticks = std::uint64_t{1} << 62;
+    host.advance(60'000'000'000);
+    const shm::ClockLine good{.ticks = host.now.ticks - 3'000'000,
+                              .mono_ns = host.now.mono_ns - 1'000'000,
+                              .ns_per_tick = (std::uint64_t{1} << 32) / 3,
+                              .first_ticks = host.now.ticks - 30'000'000,
+                              .first_mono_ns = host.now.mono_ns - 10'000'000};
+    for (const auto spoil : {+[](shm::ClockLine& l) { l.first_ticks = 0; },
+                             +[](shm::ClockLine& l) { l.first_mono_ns = l.mono_ns; },
+                             +[](shm::ClockLine& l) { l.first_ticks = l.ticks; },
+                             +[](shm::ClockLine& l) {
+                                 l.first_ticks = 0;
+                                 l.first_mono_ns = l.mono_ns;
+                             }}) {
+        shm::ClockLine line = good;
+        spoil(line);
+        const TickClock clock(host.source(), line, 300);
+        EXPECT_EQ(clock.mono_at(line.ticks), line.mono_ns);
+        std::int64_t before = clock.mono_at(line.ticks - 40'000'000);
+        for (std::uint64_t ago = 40'000'000; ago != 0; ago -= 10'000) {
+            ASSERT_GE(clock.mono_at(line.ticks - ago), before) << ago;
+            before = clock.mono_at(line.ticks - ago);
+        }
+        EXPECT_GE(line.mono_ns, before);
+    }
+}
+
 TEST(Clock, a_line_of_another_counter_is_not_taken) {
     Host host;
     host.advance(60'000'000'000);
@@ -204,6 +234,7 @@ TEST(Clock, a_line_of_another_counter_is_not_taken) {
                              +[](shm::ClockLine& l) { l.ns_per_tick = 0; },
                              +[](shm::ClockLine& l) { l.ns_per_tick *= 50; },
                              +[](shm::ClockLine& l) { l.mono_ns -= 50'000'000; },
+                             +[](shm::ClockLine& l) { l.first_mono_ns = INT64_MIN; },
                              +[](shm::ClockLine& l) { l.first_ticks = l.ticks + 1; }}) {
         shm::ClockLine line = good;
         spoil(line);
