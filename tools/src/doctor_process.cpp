@@ -1,6 +1,7 @@
 #include "doctor_process.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -104,22 +105,15 @@ std::string reason_of(std::uint32_t pid) {
     return reason;
 }
 
-/// Soft limit of open files; 0: not to be seen, or none.
-std::uint64_t descriptors_max(std::uint32_t pid) {
-    const std::string limits = read_file(fmt::format("/proc/{}/limits", pid));
-    constexpr std::string_view kLine = "Max open files";
-    const std::size_t at = limits.find(kLine);
-    if (at == std::string::npos) return 0;
-    return std::strtoull(limits.c_str() + at + kLine.size(), nullptr, 10);
-}
-
 /// A tracer without a descriptor cannot even say so.
 void check_descriptors(std::uint32_t pid, Findings* findings) {
-    const std::uint64_t most = descriptors_max(pid);
+    rlimit limit{};
+    if (::prlimit(static_cast<pid_t>(pid), RLIMIT_NOFILE, nullptr, &limit) != 0) return;
+    const std::uint64_t most = limit.rlim_cur;
     std::uint64_t open = 0;
     std::error_code failed;
     const std::filesystem::directory_iterator all(fmt::format("/proc/{}/fd", pid), failed);
-    if (failed || most == 0) return;
+    if (failed) return;
     for (const auto& entry : all) {
         // Those above it were opened before the limit was set.
         if (std::strtoull(entry.path().filename().c_str(), nullptr, 10) < most) ++open;

@@ -65,8 +65,9 @@ void PrintTo(const Fault& fault, std::ostream* out) {
     ::_exit(os::clear_fault() != 0 || nth == 0 ? kEndedWithFault : kEndedWithoutFault);
 }
 
-class FaultyWorld : public MemoryWorld {
+class FaultyWorld : public World {
 public:
+    FaultyWorld() : World(kTmpfs) {}
     /// False: it did not start for the fault.
     bool start(const Fault& fault, std::uint64_t nth) {
         int ends[2];

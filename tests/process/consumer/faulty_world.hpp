@@ -1,10 +1,9 @@
-// What the tests of a failing consumer share: a world in memory, what is produced in it, and what
+// What the tests of a failing consumer share: where it lies, what is produced in it, and what
 // must be in its database at the end.
 #pragma once
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>
 
 #include <chrono>
 #include <filesystem>
@@ -19,23 +18,8 @@ namespace spanring::consumer::testing {
 
 inline constexpr int kSpans = 30;
 
-/// Its database lies in a tmpfs.
-class MemoryWorld : public World {
-public:
-    MemoryWorld() {
-        char folder[] = "/dev/shm/spanring-faults-XXXXXX";
-        EXPECT_NE(::mkdtemp(folder), nullptr);
-        folder_ = folder;
-        database = folder_ + "/db";
-    }
-    ~MemoryWorld() {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
-    }
-
-private:
-    std::string folder_;
-};
+/// Many lives are quicker there, in memory.
+inline constexpr char kTmpfs[] = "/dev/shm";
 
 /// Two processes: one that ends, and one that is killed with spans open.
 inline void produce(World& world, std::chrono::milliseconds patience) {

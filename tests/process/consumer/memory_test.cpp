@@ -118,7 +118,7 @@ protected:
     /// A life in which this allocation fails, and one in which none does. Returns how the first
     /// one ended.
     int live_with(std::uint64_t fails_at) {
-        MemoryWorld world;
+        World world(kTmpfs);
         int end = kDidNotStart;
         const bool started = start(world, fails_at);
         if (!started) end = World::wait_for(pid_);
@@ -141,7 +141,7 @@ protected:
 };
 
 TEST_F(ConsumerMemory, that_fails_once_costs_no_span_and_leaves_no_file) {
-    MemoryWorld world;
+    World world(kTmpfs);
     ASSERT_TRUE(start(world, 0));
     produce(world, 300ms);
     EXPECT_EQ(stop(), kStopped);

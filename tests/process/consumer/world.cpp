@@ -19,13 +19,10 @@
 namespace spanring::consumer::testing {
 namespace fs = std::filesystem;
 
-World::World() {
-    char rings[] = "/dev/shm/spanring-test-XXXXXX";
-    char root[] = "/tmp/spanring-test-XXXXXX";
-    EXPECT_NE(::mkdtemp(rings), nullptr);
-    EXPECT_NE(::mkdtemp(root), nullptr);
-    directory = rings;
-    root_ = root;
+World::World(const std::string& where)
+    : directory("/dev/shm/spanring-test-XXXXXX"), root_(where + "/spanring-test-XXXXXX") {
+    EXPECT_NE(::mkdtemp(directory.data()), nullptr);
+    EXPECT_NE(::mkdtemp(root_.data()), nullptr);
     database = root_ + "/db";
     log = root_ + "/spanringd.log";
 }

@@ -16,7 +16,8 @@ namespace spanring::consumer::testing {
 
 class World {
 public:
-    World();
+    /// Its database and log lie in a folder of `where`.
+    explicit World(const std::string& where = "/tmp");
     ~World();
     World(const World&) = delete;
     World& operator=(const World&) = delete;

@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 #include <thread>
 
 #include "../../unit/producer/mini_consumer.hpp"
+#include "call_faults.hpp"
 #include "process.hpp"
 #include "spanring/base/os.hpp"
 #include "spanring/base/unique_fd.hpp"
@@ -19,15 +21,12 @@ namespace spanring::test {
 namespace {
 
 using namespace literals;
+using testing::CallError;
+using testing::CallFault;
+using testing::open_descriptors;
 
 constexpr int kSpansBeyondRing = 200;
 constexpr int kSpans = 5;
-
-struct Fault {
-    os::Call call{os::Call::kAny};
-    std::uint64_t nth{0};
-    int errno_value{0};
-};
 
 /// What a process says of itself.
 struct Account {
@@ -41,11 +40,6 @@ struct Account {
     bool recording;
 };
 
-std::uint64_t open_descriptors() {
-    const std::filesystem::directory_iterator all("/proc/self/fd");
-    return static_cast<std::uint64_t>(std::distance(begin(all), end(all)));
-}
-
 /// Nobody looks at the times: the reader need not wait for two readings of a real clock.
 consumer::ClockSource leaping_clock() {
     return [now = std::int64_t{0}]() mutable {
@@ -55,9 +49,7 @@ consumer::ClockSource leaping_clock() {
 }
 
 std::uint64_t sum(const std::uint64_t (&counts)[kLossReasons]) {
-    std::uint64_t all = 0;
-    for (const std::uint64_t count : counts) all += count;
-    return all;
+    return std::accumulate(std::begin(counts), std::end(counts), std::uint64_t{0});
 }
 
 /// The application: what is failed are its calls, and those of its forked child.
@@ -69,7 +61,7 @@ public:
           to_test_(to_test),
           from_test_(from_test) {}
 
-    [[noreturn]] void run(const Fault& fault) {
+    [[noreturn]] void run(const CallFault& fault) {
         ::alarm(100);
         ::setenv("SPANRING_DIR", directory_.c_str(), 1);
         terminal_.reset(::memfd_create("terminal", MFD_CLOEXEC));
@@ -151,7 +143,7 @@ private:
     UniqueFd terminal_;
 };
 
-class TracerFaults : public ::testing::TestWithParam<std::pair<const char*, int>> {
+class TracerFaults : public ::testing::TestWithParam<CallError> {
 protected:
     TracerFaults() {
         accounts_ =
@@ -161,7 +153,7 @@ protected:
     ~TracerFaults() override { ::munmap(accounts_, 2 * sizeof(Account)); }
 
     /// Returns whether the call was reached.
-    bool survives(const Fault& fault) {
+    bool survives(const CallFault& fault) {
         std::fill_n(accounts_, 2, Account{});
         MiniConsumer consumer(directory_.directory(), leaping_clock());
         check_spans(attend(fault, consumer));
@@ -178,7 +170,7 @@ protected:
     }
 
     /// Runs the application, and the consumer whenever it asks for it.
-    std::vector<codec::Span> attend(const Fault& fault, MiniConsumer& consumer) {
+    std::vector<codec::Span> attend(const CallFault& fault, MiniConsumer& consumer) {
         int asked[2];
         int answered[2];
         EXPECT_TRUE(::pipe(asked) == 0 && ::pipe(answered) == 0);
@@ -245,7 +237,7 @@ protected:
     }
 
     /// The names that may be there; the next application begins without rings.
-    void clean(const Fault& fault) {
+    void clean(const CallFault& fault) {
         std::size_t rings = 0;
         for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
             const std::string name = entry.path().filename();
@@ -269,26 +261,14 @@ protected:
 
 TEST_P(TracerFaults, at_the_nth_call_cost_no_span_that_is_not_counted) {
     const bool all = std::getenv("SPANRING_TEST_LONG") != nullptr || GetParam().second == EIO;
-    std::uint64_t failed = 0;
     EXPECT_FALSE(survives({}));
-    for (int kind = 1; kind < os::kCallKinds; ++kind) {
-        Fault fault{static_cast<os::Call>(kind), 1, GetParam().second};
-        for (bool reached = true; reached && !HasFailure(); fault.nth += all ? 1 : 3) {
-            SCOPED_TRACE("kind " + std::to_string(kind) + ", call " + std::to_string(fault.nth));
-            reached = survives(fault);
-            failed += reached ? 1 : 0;
-        }
-    }
+    const std::uint64_t failed = testing::fail_each_call(
+        GetParam().second, all ? 1 : 3, [this](const CallFault& fault) { return survives(fault); });
     if (HasFailure()) return;
     EXPECT_GT(failed, GetParam().second == os::kShortTransfer ? 0U : 50U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Errors, TracerFaults,
-                         ::testing::Values(std::pair{"eio", EIO}, std::pair{"enospc", ENOSPC},
-                                           std::pair{"eintr", EINTR}, std::pair{"enomem", ENOMEM},
-                                           std::pair{"emfile", EMFILE},
-                                           std::pair{"short", os::kShortTransfer}),
-                         [](const auto& tested) { return std::string(tested.param.first); });
+INSTANTIATE_TEST_SUITE_P(Errors, TracerFaults, testing::call_errors(), testing::name_of);
 
 }  // namespace
 }  // namespace spanring::test

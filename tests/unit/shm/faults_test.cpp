@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "call_faults.hpp"
 #include "ring_fixture.hpp"
 #include "spanring/base/os.hpp"
 #include "spanring/shm/clock.hpp"
@@ -26,19 +27,16 @@
 namespace spanring::shm {
 namespace {
 
+using testing::CallError;
+using testing::CallFault;
 using ::testing::IsEmpty;
 using ::testing::IsSubsetOf;
+using testing::open_descriptors;
 using ::testing::UnorderedElementsAreArray;
 
 constexpr int kThreads = 20;  ///< more than one reservation of slots is for (16)
 constexpr int kNames = 8;
 constexpr std::size_t kNameBytes = 3000;  ///< more than one reservation of strings is for
-
-struct Fault {
-    os::Call call;
-    std::uint64_t nth;
-    int errno_value;
-};
 
 /// What a forked child has done, in memory that both see.
 struct ChildReport {
@@ -291,7 +289,7 @@ private:
     std::uint64_t words_{0};
 };
 
-class RingFaults : public ::testing::TestWithParam<std::pair<const char*, int>> {
+class RingFaults : public ::testing::TestWithParam<CallError> {
 protected:
     RingFaults() {
         child_ = static_cast<ChildReport*>(::mmap(nullptr, sizeof *child_, PROT_READ | PROT_WRITE,
@@ -299,13 +297,8 @@ protected:
     }
     ~RingFaults() override { ::munmap(child_, sizeof *child_); }
 
-    [[nodiscard]] static std::size_t open_descriptors() {
-        const std::filesystem::directory_iterator all("/proc/self/fd");
-        return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-    }
-
     /// Returns whether the call was reached.
-    bool survives(const Fault& fault) {
+    bool survives(const CallFault& fault) {
         *child_ = {};
         const std::size_t descriptors = open_descriptors();
         off_t written = 0;
@@ -332,7 +325,7 @@ protected:
         return failed_calls != 0;
     }
 
-    void leaves_no_half_made_file(const Fault& fault) {
+    void leaves_no_half_made_file(const CallFault& fault) {
         const std::string ring = scratch_.path() + "/ring";
         std::vector<std::string> left;
         for (const auto& entry : std::filesystem::directory_iterator(ring)) {
@@ -364,27 +357,17 @@ protected:
 };
 
 TEST_P(RingFaults, at_the_nth_call_lose_and_leave_nothing) {
-    std::uint64_t failed = 0;
-    for (int kind = 1; kind < os::kCallKinds; ++kind) {
-        Fault fault{static_cast<os::Call>(kind), 1, GetParam().second};
-        for (bool reached = true; reached && !HasFailure(); ++fault.nth) {
-            SCOPED_TRACE("kind " + std::to_string(kind) + ", call " + std::to_string(fault.nth));
+    const std::uint64_t failed =
+        testing::fail_each_call(GetParam().second, 1, [this](const CallFault& fault) {
             // Every second one finds what the one before has left: the fixed files.
             if (fault.nth % 2 == 0) std::filesystem::remove_all(scratch_.path() + "/ring");
-            reached = survives(fault);
-            failed += reached ? 1 : 0;
-        }
-    }
+            return survives(fault);
+        });
     if (HasFailure()) return;
     EXPECT_GT(failed, GetParam().second == os::kShortTransfer ? 10U : 100U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Errors, RingFaults,
-                         ::testing::Values(std::pair{"eio", EIO}, std::pair{"enospc", ENOSPC},
-                                           std::pair{"eintr", EINTR}, std::pair{"enomem", ENOMEM},
-                                           std::pair{"emfile", EMFILE},
-                                           std::pair{"short", os::kShortTransfer}),
-                         [](const auto& tested) { return std::string(tested.param.first); });
+INSTANTIATE_TEST_SUITE_P(Errors, RingFaults, testing::call_errors(), testing::name_of);
 
 }  // namespace
 }  // namespace spanring::shm
