@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <rapidjson/document.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli_run.hpp"
+#include "spanring/spanring.hpp"
 
 namespace spanring::tools {
 namespace {
@@ -62,6 +65,39 @@ TEST_F(Consumer, doctor_finds_nothing_wrong_while_it_runs) {
     const Outcome doctor = spanring({"doctor"});
     EXPECT_EQ(doctor.exit_code, 0) << doctor.out;
     EXPECT_THAT(doctor.out, HasSubstr("tracing is enabled"));
+}
+
+/// A process whose tracer finds no room for a ring. It waits.
+pid_t start_without_room(const std::string& rings) {
+    int ready[2];
+    EXPECT_EQ(::pipe(ready), 0);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        const rlimit small{8192, 8192};
+        ::signal(SIGXFSZ, SIG_IGN);
+        ::setrlimit(RLIMIT_FSIZE, &small);
+        ::setenv("SPANRING_DIR", rings.c_str(), 1);
+        { ::spanring::Span span("nothing"); }
+        if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+        for (;;) ::pause();
+    }
+    char byte = 0;
+    EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+    ::close(ready[0]);
+    ::close(ready[1]);
+    return pid;
+}
+
+TEST_F(Consumer, doctor_says_why_a_live_process_could_not_start_its_tracer) {
+    ASSERT_EQ(spanring({"up"}).exit_code, 0);
+    const pid_t pid = start_without_room(rings_ / "rings");
+    const Outcome doctor = spanring({"doctor", std::to_string(pid)});
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    EXPECT_EQ(doctor.exit_code, 1);
+    EXPECT_THAT(doctor.out, HasSubstr("its tracer"));
+    EXPECT_THAT(doctor.out, HasSubstr("it says: "));
+    EXPECT_THAT(doctor.out, HasSubstr("File too large"));
 }
 
 TEST_F(Consumer, run_traces_a_command_and_leaves_nothing_running) {

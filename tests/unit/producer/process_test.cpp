@@ -13,6 +13,7 @@
 #include "mini_consumer.hpp"
 #include "spanring/base/os.hpp"
 #include "spanring/call_sites.hpp"
+#include "spanring/shm/process_identity.hpp"
 #include "tracepoint.hpp"
 
 namespace spanring::test {
@@ -420,7 +421,7 @@ std::size_t reasons_shown() {
     std::ifstream maps("/proc/self/maps");
     std::size_t count = 0;
     for (std::string line; std::getline(maps, line);) {
-        count += line.find("/memfd:spanring-reason: ") != std::string::npos ? 1 : 0;
+        count += line.find(shm::kReasonPrefix) != std::string::npos ? 1 : 0;
     }
     return count;
 }

@@ -1,5 +1,4 @@
 // A segment that is replaced: the consumer took this live process for dead.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -9,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "call_faults.hpp"
 #include "mini_consumer.hpp"
 #include "spanring/base/os.hpp"
 #include "tracepoint.hpp"
@@ -17,6 +17,7 @@ namespace spanring::test {
 namespace {
 
 using namespace literals;
+using testing::open_descriptors;
 
 TEST(Consumers, that_judge_us_dead_by_mistake_get_a_new_segment) {
     traced([](TestDirectory& directory, MiniConsumer& consumer) {
@@ -130,14 +131,6 @@ TEST(Replacement, that_fails_counts_the_details_of_spans_that_go_on) {
         EXPECT_EQ(losses().details[static_cast<unsigned>(LossReason::kNoMemory)], 3u);
         EXPECT_EQ(consumer.close().size(), 2u);
     });
-}
-
-std::size_t open_descriptors() {
-    std::size_t count = 0;
-    DIR* dir = ::opendir("/proc/self/fd");
-    while (::readdir(dir) != nullptr) ++count;
-    ::closedir(dir);
-    return count;
 }
 
 std::size_t mapped_segments() {
