@@ -65,6 +65,9 @@ Piece piece_of(const Statement& row) {
 }  // namespace
 
 Result<CatalogueReader> CatalogueReader::open(const Folder& folder) {
+    // Until the first statements have opened -wal and -shm too.
+    const auto names = CatalogueNames::keep(folder);
+    if (!names) return names.error();
     const std::string identity = identity_of(folder);
     if (identity.empty())
         return Error{ErrorCode::kNotFound, folder.file(kCatalogueName) + ": not there"};

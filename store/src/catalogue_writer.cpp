@@ -1,8 +1,10 @@
 #include "catalogue_writer.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <limits>
 
@@ -35,8 +37,10 @@ Result<bool> is_ours(Database& database, const std::string& uuid) {
 }
 
 Result<Database> create(const Folder& folder) {
+    const auto names = CatalogueNames::change(folder);
+    if (!names) return names.error();
     CatalogueWriter::discard(folder);
-    auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kWrite);
+    auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kCreate);
     if (!database) return database;
     const std::string version = "PRAGMA user_version=" + std::to_string(kCatalogueVersion);
     const std::string position =
@@ -48,6 +52,11 @@ Result<Database> create(const Folder& folder) {
 }
 
 Result<Database> open_existing(const Folder& folder) {
+    struct stat found {};
+    if (os::stat_at(folder.fd(), kCatalogueName, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno != ENOENT) return os_error(errno, folder.file(kCatalogueName));
+        return Error{ErrorCode::kCorrupt, folder.file(kCatalogueName) + ": not there"};
+    }
     auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kWrite);
     if (!database) return database;
     // Or a damaged page that only readers need would never be mended.

@@ -2,16 +2,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
 #include <string_view>
+#include <thread>
 
 #include "spanring/base/os.hpp"
 #include "spanring/base/testpoint.hpp"
@@ -22,6 +25,9 @@ namespace {
 constexpr std::string_view kIdentityWord = "spanring-database ";
 constexpr std::string_view kIdentityVersion = "1 ";
 constexpr std::size_t kUuidDigits = 32;
+// Two seconds: many times what opening a catalogue takes.
+constexpr int kTriesToChangeNames = 2000;
+constexpr std::chrono::milliseconds kPauseBetweenTries{1};
 
 struct CloseDirectory {
     void operator()(DIR* dir) const noexcept { ::closedir(dir); }
@@ -239,6 +245,29 @@ std::uint64_t Folder::bytes_total() const {
             total += static_cast<std::uint64_t>(found.st_size);
     }
     return total;
+}
+
+Result<CatalogueNames> CatalogueNames::keep(const Folder& folder) {
+    return take(folder, LOCK_SH, 1);
+}
+
+Result<CatalogueNames> CatalogueNames::change(const Folder& folder) {
+    return take(folder, LOCK_EX, kTriesToChangeNames);
+}
+
+Result<CatalogueNames> CatalogueNames::take(const Folder& folder, int operation, int tries) {
+    // A descriptor of its own: the lock goes with it, and excludes those of the same process.
+    UniqueFd fd(os::open_at(folder.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.valid()) return os_error(errno, folder.path());
+    while (os::flock(fd.get(), operation | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) return os_error(errno, folder.file(kCatalogueName));
+        if (--tries == 0)
+            return Error{ErrorCode::kBusy,
+                         folder.file(kCatalogueName) + ": " +
+                             (operation == LOCK_SH ? "is being made anew" : "is being opened")};
+        std::this_thread::sleep_for(kPauseBetweenTries);
+    }
+    return CatalogueNames(std::move(fd));
 }
 
 }  // namespace spanring::store

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "spanring/base/result.hpp"
@@ -85,6 +86,24 @@ private:
     FolderLock(UniqueFd fd, std::string identity) noexcept;
     UniqueFd fd_;
     std::string identity_;  ///< of the lock file: device and inode
+};
+
+/// Keeps a catalogue from being put in the place of another while somebody opens it: SQLite finds
+/// -wal and -shm by their names, and would take the new one's for the old one's. Held for as long
+/// as that takes (flock(2) on the folder), so that it keeps others waiting only if its holder is
+/// stopped inside.
+class CatalogueNames {
+public:
+    /// To open the catalogue that is there. Never waits. Errors: kBusy: another one is being made.
+    [[nodiscard]] static Result<CatalogueNames> keep(const Folder& folder);
+    /// To put another one there. Waits two seconds for those who open it. Errors: kBusy.
+    [[nodiscard]] static Result<CatalogueNames> change(const Folder& folder);
+
+private:
+    explicit CatalogueNames(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+    [[nodiscard]] static Result<CatalogueNames> take(const Folder& folder, int operation,
+                                                     int tries);
+    UniqueFd fd_;
 };
 
 }  // namespace spanring::store

@@ -54,9 +54,9 @@ void Statement::Finalize::operator()(sqlite3_stmt* handle) const noexcept {
 }
 
 Result<Database> Database::open(const std::string& file, Mode mode) {
-    const int flags =
-        (mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
-        SQLITE_OPEN_NOMUTEX;
+    const int flags = SQLITE_OPEN_NOMUTEX |
+                      (mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                      (mode == Mode::kCreate ? SQLITE_OPEN_CREATE : 0);
     sqlite3* handle = nullptr;
     const char* vfs = checksum_vfs();
     if (vfs == nullptr) return Error{ErrorCode::kNoSpace, file + ": out of memory"};

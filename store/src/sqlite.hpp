@@ -21,9 +21,9 @@ class Statement;
 
 class Database {
 public:
-    enum class Mode : std::uint8_t { kRead, kWrite };
-    /// kWrite creates the file. Errors: kCorrupt for everything that a rebuild would heal, else
-    /// kPermission, kNoSpace, kIo, kBusy.
+    enum class Mode : std::uint8_t { kRead, kWrite, kCreate };
+    /// kCreate: to write, and makes the file if it is not there. Errors: kCorrupt for everything
+    /// that a rebuild would heal, else kPermission, kNoSpace, kIo, kBusy.
     [[nodiscard]] static Result<Database> open(const std::string& file, Mode mode);
 
     /// Runs statements that give no rows.

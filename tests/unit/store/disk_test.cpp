@@ -126,7 +126,7 @@ TEST_F(DiskTest, a_transaction_of_sqlite_is_there_once_its_journal_is_synced) {
                 least = std::min(least, rows(lost(loss)));
         return least;
     };
-    auto database = store::Database::open(root_ + "/db", store::Database::Mode::kWrite);
+    auto database = store::Database::open(root_ + "/db", store::Database::Mode::kCreate);
     ASSERT_TRUE(database
                     ->run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                           "CREATE TABLE t(x); INSERT INTO t VALUES(1)")
