@@ -312,6 +312,7 @@ TEST(Writer, a_failed_commit_that_was_there_whole_does_not_give_its_number_to_th
     TempDir dir;
     auto writer = open_writer(dir.db(), {.durability = Durability::kCommit});
     ASSERT_TRUE(commit_numbered(*writer, 1).ok());
+    ASSERT_TRUE(writer->index_now().ok());  // from here on no other thread makes calls
     os::inject_fault(os::Call::kSync, 1, EIO);
     EXPECT_FALSE(commit_void(*writer).ok());
     EXPECT_EQ(os::clear_fault(), 1u);
@@ -332,7 +333,7 @@ TEST(Writer, a_number_that_a_reader_may_have_seen_is_not_used_after_a_death) {
     TempDir dir;
     ASSERT_EQ(in_child([&] {
                   auto writer = open_writer(dir.db(), {.durability = Durability::kCommit});
-                  if (!commit_numbered(*writer, 1).ok()) return 1;
+                  if (!commit_numbered(*writer, 1).ok() || !writer->index_now().ok()) return 1;
                   os::inject_fault(os::Call::kSync, 1, EIO);
                   // There whole, under the number 2, until it was cut off.
                   return commit_void(*writer).ok() ? 2 : 0;
