@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,11 +13,13 @@
 namespace spanring::shm {
 namespace {
 
-/// Reads a small file of /proc as a zero-terminated string. Returns its length, 0 on failure.
+/// Reads a small file of /proc as a zero-terminated string. Returns its length, 0 and errno on
+/// failure.
 std::size_t read_text(const char* path, char* out, std::size_t bytes_max) noexcept {
     const UniqueFd fd(os::open_at(AT_FDCWD, path, O_RDONLY));
     if (!fd.valid()) return 0;
     const ssize_t got = os::read(fd.get(), out, bytes_max - 1);
+    if (got == 0) errno = ESRCH;
     if (got <= 0) return 0;
     out[got] = '\0';
     return static_cast<std::size_t>(got);
@@ -40,6 +43,7 @@ bool read_process_stat(pid_t pid, ProcessStat* out) noexcept {
     char text[1024];
     if (read_text(path, text, sizeof text) == 0) return false;
     // The command name (field 2) may hold anything, also ") R 1": the last ')' ends it.
+    errno = EPROTO;
     const char* at = std::strrchr(text, ')');
     if (at == nullptr || at[1] != ' ' || at[2] == '\0') return false;
     at += 2;

@@ -125,7 +125,9 @@ bool SegmentReader::producer_alive() const noexcept {
     if (who.pid_start_ticks == 0) return false;  // was not visible to the producer itself
     if (who.boot_id != Key128{} && read_boot_id(&boot) && boot != who.boot_id) return false;
     ProcessStat stat;
-    if (!read_process_stat(static_cast<pid_t>(who.pid), &stat)) return false;
+    // That we cannot look (EMFILE) says nothing of the process; the next look will.
+    if (!read_process_stat(static_cast<pid_t>(who.pid), &stat))
+        return errno != ENOENT && errno != ESRCH;
     // A zombie has run its last instruction; another start time is another process.
     return stat.state != 'Z' && stat.state != 'X' && stat.start_ticks == who.pid_start_ticks;
 }

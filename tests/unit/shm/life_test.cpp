@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "ring_fixture.hpp"
+#include "spanring/base/os.hpp"
 #include "spanring/shm/process_identity.hpp"
 
 namespace spanring::shm {
@@ -100,6 +101,21 @@ TEST_F(LifeTest, a_producer_that_closed_all_its_descriptors_is_alive_by_pid_and_
     ASSERT_TRUE(producer.good());
     SegmentReader reader = attach();
     EXPECT_TRUE(reader.producer_alive());
+    producer.reap();
+    EXPECT_FALSE(reader.producer_alive());
+}
+
+TEST_F(LifeTest, that_cannot_be_looked_at_is_not_called_death) {
+    Producer producer(directory, [](SegmentWriter& writer) { ::close(writer.mapping().fd); });
+    ASSERT_TRUE(producer.good());
+    SegmentReader reader = attach();
+    os::inject_lasting_fault(os::Call::kOpen, 1, EMFILE);
+    EXPECT_TRUE(reader.producer_alive());
+    EXPECT_GT(os::clear_fault(), 0u);
+    os::inject_lasting_fault(os::Call::kRead, 1, EIO);
+    EXPECT_TRUE(reader.producer_alive());
+    EXPECT_GT(os::clear_fault(), 0u);
+    producer.kill();
     producer.reap();
     EXPECT_FALSE(reader.producer_alive());
 }

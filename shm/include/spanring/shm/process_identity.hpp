@@ -17,7 +17,8 @@ struct ProcessStat {
     char state{'?'};               ///< field 3; 'Z' and 'X' are dead
 };
 
-/// Reads /proc/PID/stat (`pid` 0: our own). Returns false if it is not visible.
+/// Reads /proc/PID/stat (`pid` 0: our own). Returns false and errno if it cannot: ENOENT or ESRCH
+/// if there is no such process for us to see.
 bool read_process_stat(pid_t pid, ProcessStat* out) noexcept;
 /// Reads the kernel's boot id. Returns false, and zeros, if it is not visible.
 bool read_boot_id(Key128* out) noexcept;
