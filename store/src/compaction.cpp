@@ -25,22 +25,28 @@ public:
             if (!delta.process_name.empty()) kept.process_name = std::move(delta.process_name);
             kept.ended = kept.ended || delta.ended;
             kept.tracepoints += delta.tracepoints;
-            for (const StreamLosses& losses : delta.losses)
-                losses_[delta.id][losses.stream] = losses;
+            for (const StreamLosses& losses : delta.losses) put(kept.losses, losses);
         }
     }
     [[nodiscard]] std::vector<InstanceDelta> take() {
         std::vector<InstanceDelta> out;
-        for (auto& [id, instance] : std::exchange(instances_, {})) {
-            for (const auto& [stream, losses] : losses_[id]) instance.losses.push_back(losses);
+        out.reserve(instances_.size());
+        for (auto& [id, instance] : std::exchange(instances_, {}))
             out.push_back(std::move(instance));
-        }
         return out;
     }
 
 private:
+    /// In the order of the streams. Totals: the newest says it all.
+    static void put(std::vector<StreamLosses>& all, const StreamLosses& losses) {
+        const auto at = std::ranges::lower_bound(all, losses.stream, {}, &StreamLosses::stream);
+        if (at != all.end() && at->stream == losses.stream)
+            *at = losses;
+        else
+            all.insert(at, losses);
+    }
+
     std::map<InstanceId, InstanceDelta> instances_;
-    std::map<InstanceId, std::map<std::uint32_t, StreamLosses>> losses_;
 };
 
 class Compaction {
