@@ -18,8 +18,9 @@ std::uint64_t rate_of(std::int64_t ns, std::uint64_t ticks) noexcept {
     return static_cast<std::uint64_t>(std::min<Wide>(rate, Wide{1} << 52));
 }
 
-/// `rate` is not 0.
+/// 0 if the rate is.
 std::uint64_t ticks_of(std::int64_t ns, std::uint64_t rate) noexcept {
+    if (rate == 0) return 0;
     return static_cast<std::uint64_t>((static_cast<Wide>(ns) << 32) / rate);
 }
 
@@ -91,11 +92,15 @@ bool TickClock::go_on(const shm::ClockLine& line) {
     const std::int64_t offset = now.real_ns - now.mono_ns;
     real_offset_ns_ =
         std::llabs(offset - line.real_offset_ns) < kStepNs ? line.real_offset_ns : offset;
-    if (elapsed <= kAnchorIntervalNs) return true;
-    // Where the anchor was missed, straight on to where the clocks are now.
+    // Behind the next anchor, which the last one may have missed: straight to where the clocks are.
+    const std::uint64_t rate = rate_of(now.mono_ns - first_.mono_ns, now.ticks - first_.ticks);
     const std::uint64_t at = line.ticks + ticks_of(kAnchorIntervalNs, line.ns_per_tick);
     const std::int64_t at_ns = piece.mono_at(at);
-    if (at < now.ticks && at_ns < now.mono_ns) append(straight(at, at_ns, now.ticks, now.mono_ns));
+    const bool missed = at < now.ticks && at_ns < now.mono_ns;
+    if (missed) append(straight(at, at_ns, now.ticks, now.mono_ns));
+    append({.ticks = missed ? now.ticks : at,
+            .mono_ns = missed ? now.mono_ns : at_ns,
+            .ns_per_tick = rate});
     return true;
 }
 
@@ -114,7 +119,7 @@ void TickClock::begin_before(const Piece& piece) {
 }
 
 shm::ClockLine TickClock::line() const noexcept {
-    const Piece& piece = pieces_.back();
+    const Piece& piece = piece_at(last_.ticks);
     return {.ticks = piece.ticks,
             .mono_ns = piece.mono_ns,
             .ns_per_tick = piece.ns_per_tick,
@@ -163,37 +168,50 @@ void TickClock::anchor() {
         last_ = now;
         return;
     }
-    const Piece& current = pieces_.back();
     if (now.ticks <= last_.ticks || now.mono_ns <= last_.mono_ns) {
         // The counter went back: another counter from here on, with the rate known so far.
         if (now.ticks < last_.ticks) {
             ++breaks_;
-            const std::uint64_t rate = current.ns_per_tick;
+            const std::uint64_t rate = pieces_.back().ns_per_tick;
             pieces_.clear();
             pieces_.push_back({.ticks = now.ticks, .mono_ns = now.mono_ns, .ns_per_tick = rate});
             first_ = last_ = now;
         }
         return;
     }
-    const std::int64_t predicted = current.mono_at(now.ticks);
+    // What was to follow without this anchor.
+    while (pieces_.size() > 1 && pieces_.back().ticks > now.ticks) pieces_.pop_back();
+    const std::int64_t predicted = pieces_.back().mono_at(now.ticks);
     const std::int64_t error = now.mono_ns - predicted;
-    if (std::llabs(error) >= kBreakNs) {
-        ++breaks_;
-        const std::uint64_t rate = rate_of(now.mono_ns - last_.mono_ns, now.ticks - last_.ticks);
-        // Never back in time: a jump forward is taken, a jump back is waited out by the next slope.
-        append(
-            {.ticks = now.ticks, .mono_ns = std::max(now.mono_ns, predicted), .ns_per_tick = rate});
-        first_ = now;
-        last_ = now;
-        return;
-    }
-    // The long-term rate, bent so that the present error is gone at the next anchor.
+    const std::int64_t elapsed = now.mono_ns - last_.mono_ns;
+    if (std::llabs(error - owed_ns_) >= kBreakNs + elapsed / 10'000) return break_at(now);
+    // The long-term rate, bent so that the present error, or 10 ms of it, is gone at the next
+    // anchor. Straight on from there, or a machine that sleeps before it comes would go astray by
+    // as much each second.
     const std::uint64_t rate = rate_of(now.mono_ns - first_.mono_ns, now.ticks - first_.ticks);
-    const double bend = 1.0 + static_cast<double>(error) / static_cast<double>(kAnchorIntervalNs);
-    append({.ticks = now.ticks,
-            .mono_ns = predicted,
-            .ns_per_tick = static_cast<std::uint64_t>(static_cast<double>(rate) * bend)});
+    const std::int64_t paid_ns = std::clamp(error, -kBreakNs, kBreakNs);
+    owed_ns_ = error - paid_ns;
+    const double bend = static_cast<double>(paid_ns) / static_cast<double>(kAnchorIntervalNs);
+    const Piece bent{
+        .ticks = now.ticks,
+        .mono_ns = predicted,
+        .ns_per_tick = static_cast<std::uint64_t>(static_cast<double>(rate) * (1.0 + bend))};
+    append(bent);
+    const std::uint64_t at = now.ticks + ticks_of(kAnchorIntervalNs, bent.ns_per_tick);
+    append({.ticks = at, .mono_ns = bent.mono_at(at), .ns_per_tick = rate});
     last_ = now;
+}
+
+// The rate that is known goes on, unless it was what broke: then the last interval tells.
+void TickClock::break_at(const ClockReading& now) {
+    ++breaks_;
+    const ClockReading& to = last_.ticks == first_.ticks ? now : last_;
+    const ClockReading& since = last_.ticks == first_.ticks ? last_ : first_;
+    append({.ticks = now.ticks,
+            .mono_ns = now.mono_ns,
+            .ns_per_tick = rate_of(to.mono_ns - since.mono_ns, to.ticks - since.ticks)});
+    first_ = last_ = now;
+    owed_ns_ = 0;
 }
 
 void TickClock::append(const Piece& piece) {

@@ -155,7 +155,9 @@ void Workload::check_thread(int producer, int thread, bool killed, bool may_miss
         EXPECT_LE(index, begun) << "was never begun";
     }
     bool any = false;
-    for (std::uint32_t i = 0; i < of.size(); ++i) {
+    for (std::uint32_t place = 0; place < of.size(); ++place) {
+        // In the order of their ends, in which they are retired: the inner one comes first.
+        const std::uint32_t i = place ^ 1u;
         if (of[i] == nullptr) {
             const bool retired = may_miss_oldest && !any;
             if (i < begun && !retired) ADD_FAILURE() << "lost: " << i << " of " << begun;
@@ -164,10 +166,10 @@ void Workload::check_thread(int producer, int thread, bool killed, bool may_miss
         any = true;
         const codec::Span& span = *of[i];
         // The inner one, which is odd, ends first.
-        const std::uint32_t place = i % 2 == 1 ? i : i + 2;
-        if (ended >= place) {
+        const std::uint32_t nth = i % 2 == 1 ? i : i + 2;
+        if (ended >= nth) {
             EXPECT_TRUE(span.duration_ns.has_value() && !span.unfinished && !span.end_lost) << i;
-        } else if (ended + 1 < place) {
+        } else if (ended + 1 < nth) {
             EXPECT_TRUE(span.unfinished && !span.duration_ns.has_value()) << i;
         }
         if (i % 2 == 0) continue;

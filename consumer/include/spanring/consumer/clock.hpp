@@ -1,8 +1,9 @@
 // From a producer's clock ticks to nanoseconds.
 //
 // A TickClock keeps anchors (ticks, monotonic, realtime), taken by the consumer, and between them a
-// piecewise linear, never falling function ticks -> monotonic ns. A new anchor changes the future
-// only: what was converted stays as it was, so begin and end of a span never disagree. Realtime is
+// piecewise linear function ticks -> monotonic ns. A new anchor changes the future only: what was
+// converted stays as it was, so begin and end of a span never disagree. It never falls but at a
+// break, where counter and clock no longer fit together and a new epoch begins. Realtime is
 // monotonic + an offset that changes only when the wall clock is stepped. Threads: one.
 #pragma once
 
@@ -105,15 +106,18 @@ public:
     /// Above the uncertainty of a read that was interrupted between two clocks, below any step
     /// that somebody would notice.
     static constexpr std::int64_t kStepNs = 100'000;
-    /// An invariant counter drifts by some ppm; 10 ms within an anchor interval is another clock.
+    /// An invariant counter drifts by some ppm; 10 ms and 100 ppm since the last anchor are another
+    /// clock.
     static constexpr std::int64_t kBreakNs = 10'000'000;
-    static constexpr std::size_t kPiecesMax = 64;
+    /// Two for each anchor.
+    static constexpr std::size_t kPiecesMax = 128;
 
 private:
     [[nodiscard]] ClockReading best_reading() const;
     void calibrate(std::int64_t calibration_ns);
     [[nodiscard]] bool go_on(const shm::ClockLine& line);
     void begin_before(const Piece& piece);
+    void break_at(const ClockReading& now);
     void append(const Piece& piece);
 
     std::uint32_t kind_;
@@ -121,6 +125,7 @@ private:
     ClockReading first_;
     ClockReading last_;
     std::vector<Piece> pieces_;
+    std::int64_t owed_ns_{0};  ///< of the last anchor's error, what the next one will still find
     std::int64_t real_offset_ns_{0};
     std::uint64_t breaks_{0};
 };
