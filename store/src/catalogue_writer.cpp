@@ -36,10 +36,22 @@ Result<bool> is_ours(Database& database, const std::string& uuid) {
     return *row && identity->text(0) == uuid;
 }
 
+// One that stayed would be taken for the next one's.
+Result<void> remove_files(const Folder& folder) {
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+        const std::string name = std::string(kCatalogueName) + suffix;
+        if (os::unlink_at(folder.fd(), name.c_str()) != 0 && errno != ENOENT)
+            return os_error(errno, folder.file(name));
+    }
+    // Before a new one is made: after a power loss, an old WAL beside it would be replayed into it.
+    (void)folder.sync_names();
+    return {};
+}
+
 Result<Database> create(const Folder& folder) {
     const auto names = CatalogueNames::change(folder);
     if (!names) return names.error();
-    CatalogueWriter::discard(folder);
+    if (auto removed = remove_files(folder); !removed) return std::move(removed).error();
     auto database = Database::open(folder.file(kCatalogueName), Database::Mode::kCreate);
     if (!database) return database;
     const std::string version = "PRAGMA user_version=" + std::to_string(kCatalogueVersion);
@@ -70,18 +82,18 @@ Result<Database> open_existing(const Folder& folder) {
 
 }  // namespace
 
-void CatalogueWriter::discard(const Folder& folder) {
-    for (const char* suffix : {"", "-wal", "-shm"})
-        (void)os::unlink_at(folder.fd(), (std::string(kCatalogueName) + suffix).c_str());
-    // Before a new one is made: after a power loss, an old WAL beside it would be replayed into it.
-    (void)folder.sync_names();
+Result<void> CatalogueWriter::discard(const Folder& folder) {
+    const auto names = CatalogueNames::change(folder);
+    if (!names) return names.error();
+    return remove_files(folder);
 }
 
 Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& folder,
-                                                               const LogEnd& end,
-                                                               FactsSource facts) {
+                                                               const LogEnd& end, FactsSource facts,
+                                                               Start start) {
     Result<void> failed;
     for (const bool anew : {false, true}) {
+        if (!anew && start == Start::kAnew) continue;
         auto database = anew ? create(folder) : open_existing(folder);
         if (!database) {
             failed = std::move(database).error();

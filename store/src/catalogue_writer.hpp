@@ -23,15 +23,18 @@ namespace spanring::store {
 class CatalogueWriter {
 public:
     using FactsSource = std::function<BatchFacts(std::uint64_t number)>;
+    enum class Start : std::uint8_t { kGoOn, kAnew };
 
     /// Opens the catalogue. One that is missing, corrupt, of another version or database, or ahead
-    /// of the log (`end`), is made anew, empty. `facts`: returns what is known of a frame's
-    /// batches; asked for each frame once, in their order.
+    /// of the log (`end`), is made anew, empty, as with kAnew. `facts`: returns what is known of a
+    /// frame's batches; asked for each frame once, in their order. Errors: kBusy: somebody has been
+    /// opening the old one for two seconds; others as the system's.
     [[nodiscard]] static Result<std::unique_ptr<CatalogueWriter>> open(const Folder& folder,
                                                                        const LogEnd& end,
-                                                                       FactsSource facts);
-    /// Removes the files.
-    static void discard(const Folder& folder);
+                                                                       FactsSource facts,
+                                                                       Start start = Start::kGoOn);
+    /// Removes the files. Errors: kBusy as above.
+    [[nodiscard]] static Result<void> discard(const Folder& folder);
 
     /// Takes in the next part of the log, at most to `end`, in one transaction, and forgets windows
     /// that are gone. Returns whether `end` is reached. Errors: kCorrupt: discard it and open

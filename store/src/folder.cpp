@@ -25,7 +25,7 @@ namespace {
 constexpr std::string_view kIdentityWord = "spanring-database ";
 constexpr std::string_view kIdentityVersion = "1 ";
 constexpr std::size_t kUuidDigits = 32;
-// Two seconds: many times what opening a catalogue takes.
+// Two seconds, many times what opening a catalogue takes but for one whose database is locked.
 constexpr int kTriesToChangeNames = 2000;
 constexpr std::chrono::milliseconds kPauseBetweenTries{1};
 
@@ -259,7 +259,8 @@ Result<CatalogueNames> CatalogueNames::take(const Folder& folder, int operation,
     // A descriptor of its own: the lock goes with it, and excludes those of the same process.
     UniqueFd fd(os::open_at(folder.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) return os_error(errno, folder.path());
-    while (os::flock(fd.get(), operation | LOCK_NB) != 0) {
+    CatalogueNames names(std::move(fd));
+    while (os::flock(names.fd_.get(), operation | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return os_error(errno, folder.file(kCatalogueName));
         if (--tries == 0)
             return Error{ErrorCode::kBusy,
@@ -267,7 +268,12 @@ Result<CatalogueNames> CatalogueNames::take(const Folder& folder, int operation,
                              (operation == LOCK_SH ? "is being made anew" : "is being opened")};
         std::this_thread::sleep_for(kPauseBetweenTries);
     }
-    return CatalogueNames(std::move(fd));
+    return names;
+}
+
+CatalogueNames::~CatalogueNames() {
+    // Not by the end of the descriptor: a child that was forked meanwhile has one, too.
+    if (fd_.valid()) (void)os::flock(fd_.get(), LOCK_UN);
 }
 
 }  // namespace spanring::store

@@ -3,7 +3,8 @@
 //
 //   uuid                          "spanring-database 1 <32 hex>": format version and identity
 //   lock                          record lock of the one writer; holds its pid as text
-//   catalogue.sqlite (-wal -shm)  the index; may be missing
+//   catalogue.sqlite (-wal -shm)  the index; may be missing; opened and replaced under a flock(2)
+//                                 of the folder
 //   compact.lock                  record lock of who compacts
 //   reserve                       room for a full disk; may be missing
 //   w-<16 digits>.log             windows, numbered upward
@@ -98,6 +99,10 @@ public:
     [[nodiscard]] static Result<CatalogueNames> keep(const Folder& folder);
     /// To put another one there. Waits two seconds for those who open it. Errors: kBusy.
     [[nodiscard]] static Result<CatalogueNames> change(const Folder& folder);
+
+    CatalogueNames(CatalogueNames&&) noexcept = default;
+    CatalogueNames& operator=(CatalogueNames&&) = delete;
+    ~CatalogueNames();
 
 private:
     explicit CatalogueNames(UniqueFd fd) noexcept : fd_(std::move(fd)) {}

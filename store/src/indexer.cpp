@@ -126,16 +126,16 @@ void Indexer::turn(std::unique_lock<std::mutex>& lock) {
 }
 
 std::optional<Error> Indexer::index_until(const LogEnd& end, bool replaced) {
-    for (bool rebuilt = false;;) {
+    for (auto start = CatalogueWriter::Start::kGoOn;;) {
         {
             const std::lock_guard guard(mutex_);
             if (stop_) return Error{ErrorCode::kUnavailable, "the indexer was stopped"};
         }
         if (!catalogue_) {
             // What was committed since must not hide that the log had been cut behind its back.
-            auto opened =
-                CatalogueWriter::open(folder_, checked_ ? end : start_,
-                                      [this](auto number) { return facts_of_frame(number); });
+            auto opened = CatalogueWriter::open(
+                folder_, checked_ ? end : start_,
+                [this](auto number) { return facts_of_frame(number); }, start);
             if (!opened) return std::move(opened).error();
             catalogue_ = std::move(*opened);
             checked_ = true;
@@ -147,10 +147,9 @@ std::optional<Error> Indexer::index_until(const LogEnd& end, bool replaced) {
         if (advanced && taken) return std::nullopt;
         if (advanced) advanced = std::move(taken).error();
         catalogue_.reset();
-        if (advanced.error().code != ErrorCode::kCorrupt || rebuilt)
+        if (advanced.error().code != ErrorCode::kCorrupt || start == CatalogueWriter::Start::kAnew)
             return std::move(advanced).error();
-        CatalogueWriter::discard(folder_);
-        rebuilt = true;
+        start = CatalogueWriter::Start::kAnew;
     }
 }
 

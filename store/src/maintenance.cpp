@@ -92,8 +92,8 @@ Result<void> rebuild_catalogue(const std::string& path, const Progress& progress
     auto recovery = recover(*folder);
     if (!recovery) return std::move(recovery).error();
     const LogEnd end{recovery->end_window, recovery->end_offset, recovery->last_frame};
-    CatalogueWriter::discard(*folder);
-    auto catalogue = CatalogueWriter::open(*folder, end, [](auto) { return BatchFacts(); });
+    auto catalogue = CatalogueWriter::open(
+        *folder, end, [](auto) { return BatchFacts(); }, CatalogueWriter::Start::kAnew);
     if (!catalogue) return std::move(catalogue).error();
     const std::uint64_t total = folder->bytes_total();
     for (;;) {

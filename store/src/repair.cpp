@@ -67,7 +67,7 @@ Result<void> repair_window(const Folder& folder, std::uint64_t window, bool newe
     if (damage->bytes == 0) return {};
     // Its places are those of the old files, also if we are killed behind the first new one. The
     // next start of a writer makes it anew.
-    CatalogueWriter::discard(folder);
+    if (auto discarded = CatalogueWriter::discard(folder); !discarded) return discarded;
     auto kept = keep_aside(folder, window);
     if (!kept) return std::move(kept).error();
     if (damage->frames == 0) {

@@ -2,13 +2,16 @@
 // names: those who open it at that moment must not take one's for the other's.
 #include <gmock/gmock.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "catalogue_reader.hpp"
 #include "catalogue_writer.hpp"
+#include "spanring/base/os.hpp"
 #include "support.hpp"
 
 namespace spanring::store::testing {
@@ -28,10 +31,11 @@ protected:
         EXPECT_EQ(::flock(fd.get(), operation | LOCK_NB), 0);
         return fd;
     }
-    [[nodiscard]] Result<std::unique_ptr<CatalogueWriter>> make_anew() const {
+    [[nodiscard]] Result<void> make_anew() const {
         const Folder folder = *Folder::open(dir_.db());
-        CatalogueWriter::discard(folder);
-        return CatalogueWriter::open(folder, {}, [](auto) { return BatchFacts(); });
+        auto made = CatalogueWriter::open(
+            folder, {}, [](auto) { return BatchFacts(); }, CatalogueWriter::Start::kAnew);
+        return made ? Result<void>() : made.error();
     }
 
     TempDir dir_;
@@ -44,9 +48,12 @@ TEST_F(CatalogueMadeAnew, under_readers_that_open_it_in_the_same_process_ends_no
     std::uint64_t opened = 0;
     std::thread reader([&] {
         const Folder folder = *Folder::open(dir_.db());
-        while (!stop) opened += CatalogueReader::open(folder).ok() ? 1 : 0;
+        while (!stop) {
+            opened += CatalogueReader::open(folder).ok() ? 1 : 0;
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
+        }
     });
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 100; ++i) {
         const auto made = make_anew();
         EXPECT_TRUE(made.ok()) << made.error().message;
     }
@@ -76,6 +83,27 @@ TEST_F(CatalogueMadeAnew, beside_one_who_was_stopped_while_opening_it_is_tried_l
         EXPECT_EQ(make_anew().error().code, ErrorCode::kBusy);
     }
     EXPECT_TRUE(make_anew().ok());
+}
+
+TEST_F(CatalogueMadeAnew, whose_old_files_cannot_be_removed_is_not_made) {
+    os::inject_fault(os::Call::kUnlink, 3, EIO);  // -shm
+    EXPECT_EQ(make_anew().error().code, ErrorCode::kIo);
+    EXPECT_EQ(os::clear_fault(), 1u);
+    EXPECT_TRUE(make_anew().ok());
+}
+
+TEST_F(CatalogueMadeAnew, is_not_kept_waiting_by_a_child_that_was_forked_meanwhile) {
+    const Folder folder = *Folder::open(dir_.db());
+    pid_t child = 0;
+    {
+        const auto names = CatalogueNames::keep(folder);
+        ASSERT_TRUE(names.ok());
+        child = ::fork();
+        if (child == 0) ::pause();
+    }
+    EXPECT_TRUE(make_anew().ok());
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
 }
 
 }  // namespace

@@ -240,7 +240,7 @@ public:
 };
 
 /// Rebuilds the catalogue of a closed database from its logs. Errors: kBusy while a writer holds
-/// it.
+/// it, or a reader that has stopped while it opened the old one.
 [[nodiscard]] Result<void> rebuild_catalogue(const std::string& path,
                                              const Progress& progress = {});
 
