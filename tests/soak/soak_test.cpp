@@ -341,7 +341,10 @@ void Soak::check_flat() const {
     // All are warm after some rounds.
     const std::size_t warm = std::min<std::size_t>(10, samples_.size() / 4);
     const std::size_t born = std::max(warm, last_birth_ + 2);
-    expect_flat(samples_, born, "consumer, KiB", 8 << 10,
+    // Its heap is as large as the compaction of a whole window has made it, once there was one;
+    // that takes minutes, and the heap of several threads is never quite the same.
+    const std::size_t grown = born + (samples_.size() - std::min(samples_.size(), born)) / 2;
+    expect_flat(samples_, grown, "consumer, KiB", 8 << 10,
                 [](const Sample& s) { return s.consumer.rss_kib; });
     expect_flat(samples_, born, "consumer, descriptors", 2,
                 [](const Sample& s) { return s.consumer.descriptors; });
