@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "catalogue_schema.hpp"
 #include "spanring/base/os.hpp"
@@ -21,7 +22,9 @@ std::string identity_of(const Folder& folder) {
 
 InstanceId instance_of(std::span<const std::byte> bytes) {
     InstanceId id;
-    std::memcpy(id.bytes.data(), bytes.data(), std::min(bytes.size(), id.bytes.size()));
+    // A column of no bytes has no address either, which memcpy must not be given.
+    const auto all = std::as_writable_bytes(std::span(id.bytes));
+    std::ranges::copy(bytes.first(std::min(bytes.size(), all.size())), all.begin());
     return id;
 }
 

@@ -1,10 +1,12 @@
 // Damage of the catalogue's files, byte by byte: it may cost time and a warning, never an answer.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
 #include "checksum_vfs.hpp"
+#include "sqlite.hpp"
 #include "support.hpp"
 
 namespace spanring::store::testing {
@@ -191,6 +193,23 @@ TEST_F(CatalogueDamage, that_led_to_another_catalogue_leaves_no_old_filters_behi
     ASSERT_TRUE(reader->refresh().ok());
     EXPECT_EQ(answers(*reader), before_);
     EXPECT_THAT(reader->warnings(), IsEmpty());
+}
+
+// Undefined behaviour, found by fuzz_store_catalogue.
+TEST_F(CatalogueDamage, that_somebody_made_up_as_an_instance_of_no_bytes_is_an_instance) {
+    close();
+    {
+        auto catalogue =
+            store::Database::open(dir_.db() + "/catalogue.sqlite", store::Database::Mode::kWrite);
+        ASSERT_TRUE(
+            catalogue->run("INSERT INTO instances VALUES(x'', 1, 4711, 'made up', 0);"
+                           "INSERT INTO losses VALUES(x'', 0, 1, 3, 0, 0)"));
+    }
+    const auto stats = open_reader(dir_.db())->stats();
+    ASSERT_TRUE(stats.ok());
+    EXPECT_TRUE(std::any_of(stats->losses.begin(), stats->losses.end(), [](const auto& losses) {
+        return losses.process_name == "made up" && losses.spans == 3;
+    }));
 }
 
 TEST_F(CatalogueDamage, is_not_to_be_read_from_a_file_without_checksums) {
