@@ -4,6 +4,7 @@
 #     replay_nezha.sh BIN_DIR FILE.csv|ROWS [KILLS]
 #
 # ROWS: a generated file of so many rows. KILLS: so often the consumer is killed on the way.
+# SPANRING_TEST_SLOWNESS: how many times slower the programs are than in a build for use.
 set -euo pipefail
 BIN_DIR=$1 file=$2 kills=${3:-0}
 # shellcheck source=lib.sh
@@ -14,7 +15,8 @@ if [[ $file =~ ^[0-9]+$ ]]; then
     file=$work/generated.csv
 fi
 up
-"$spanring" replay "$file" --processes per-service --speed max --hold "$((2 + 2 * kills))" --json \
+hold=$(((2 + 2 * kills) * ${SPANRING_TEST_SLOWNESS:-1}))
+"$spanring" replay "$file" --processes per-service --speed max --hold "$hold" --json \
     >"$work/replay.json" 2>"$work/replay.err" &
 replay=$!
 background+=("$replay")
