@@ -205,11 +205,10 @@ void TickClock::anchor() {
 // The rate that is known goes on, unless it was what broke: then the last interval tells.
 void TickClock::break_at(const ClockReading& now) {
     ++breaks_;
-    const ClockReading& to = last_.ticks == first_.ticks ? now : last_;
-    const ClockReading& since = last_.ticks == first_.ticks ? last_ : first_;
-    append({.ticks = now.ticks,
-            .mono_ns = now.mono_ns,
-            .ns_per_tick = rate_of(to.mono_ns - since.mono_ns, to.ticks - since.ticks)});
+    const bool again = last_.ticks == first_.ticks;
+    const Piece known = again ? straight(last_.ticks, last_.mono_ns, now.ticks, now.mono_ns)
+                              : straight(first_.ticks, first_.mono_ns, last_.ticks, last_.mono_ns);
+    append({.ticks = now.ticks, .mono_ns = now.mono_ns, .ns_per_tick = known.ns_per_tick});
     first_ = last_ = now;
     owed_ns_ = 0;
 }

@@ -91,10 +91,9 @@ Result<void> CatalogueWriter::discard(const Folder& folder) {
 Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& folder,
                                                                const LogEnd& end, FactsSource facts,
                                                                Start start) {
-    Result<void> failed;
-    for (const bool anew : {false, true}) {
-        if (!anew && start == Start::kAnew) continue;
-        auto database = anew ? create(folder) : open_existing(folder);
+    for (;; start = Start::kAnew) {
+        Result<void> failed;
+        auto database = start == Start::kAnew ? create(folder) : open_existing(folder);
         if (!database) {
             failed = std::move(database).error();
         } else {
@@ -106,9 +105,9 @@ Result<std::unique_ptr<CatalogueWriter>> CatalogueWriter::open(const Folder& fol
         }
         // Only what a rebuild heals is thrown away: not a catalogue that is locked or on a full
         // disk.
-        if (failed.error().code != ErrorCode::kCorrupt) break;
+        if (failed.error().code != ErrorCode::kCorrupt || start == Start::kAnew)
+            return std::move(failed).error();
     }
-    return std::move(failed).error();
 }
 
 Result<void> CatalogueWriter::prepare() {

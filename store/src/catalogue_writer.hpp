@@ -37,8 +37,8 @@ public:
     [[nodiscard]] static Result<void> discard(const Folder& folder);
 
     /// Takes in the next part of the log, at most to `end`, in one transaction, and forgets windows
-    /// that are gone. Returns whether `end` is reached. Errors: kCorrupt: discard it and open
-    /// again; others: nothing has changed, try later.
+    /// that are gone. Returns whether `end` is reached. Errors: kCorrupt: open it anew;
+    /// others: nothing has changed, try later.
     [[nodiscard]] Result<bool> advance(const LogEnd& end);
 
     /// Replaces the extents of windows that have been compacted since they were indexed. Errors: as
