@@ -1,0 +1,1 @@
+// Nothing: a precompiled header is compiled beside it (SpanringModule.cmake).

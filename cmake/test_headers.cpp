@@ -1,1 +1,0 @@
-// Nothing: what tests include is compiled beside it (SpanringModule.cmake).
