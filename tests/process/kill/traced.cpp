@@ -14,7 +14,10 @@
 #include <cinttypes>
 #include <cstddef>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace spanring::kill {
@@ -115,6 +118,7 @@ Traced::State Traced::run(std::chrono::milliseconds time_max, const std::functio
             happened(thread, status);
         }
         if (any) continue;
+        find_threads();
         if ((enough && enough()) || steady_clock::now() >= end) break;
         wait_for_child(std::chrono::microseconds(500));
     }
@@ -171,9 +175,19 @@ void Traced::step_over(pid_t thread) {
     happened(thread, status);
 }
 
+// One that a killed thread was making is traced, and nobody ever says so; until it is waited for,
+// the process does not end.
+void Traced::find_threads() {
+    std::error_code gone;
+    const std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks, gone))
+        threads_.insert(std::stoi(task.path().filename()));
+}
+
 void Traced::kill() {
     ::kill(pid_, SIGKILL);
     while (state_ != State::kEnded) {
+        find_threads();
         const std::vector<pid_t> threads(threads_.begin(), threads_.end());
         for (const pid_t thread : threads) {
             int status = 0;

@@ -60,6 +60,7 @@ private:
     bool at_breakpoint(pid_t thread) const;
     void step_over(pid_t thread);
     void hold_all();
+    void find_threads();
     void resume(pid_t thread, int signal) const;
 
     pid_t pid_;
