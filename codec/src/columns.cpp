@@ -36,7 +36,7 @@ bool head_is_storable(Head head) noexcept {
         case SPANRING_REC_LINK:
         case SPANRING_REC_TRACESTATE:
         case SPANRING_REC_DROPPED: return true;
-        default: return kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY;
+        default: return is_attribute(kind);
     }
 }
 
@@ -90,54 +90,51 @@ bool ColumnReader::read(std::span<const std::byte> content, Buffer&& owned,
     ByteReader in(content);
     const bool is_payload = spanring_record_has_payload(kind) != 0;
     if (may_be_dictionary && is_payload && !content.empty() && content.front() == kDictionaryTag) {
-        return dictionary_.emplace().read(in, expected_) && in.finished();
+        return dictionary_.emplace().read(in, values_) && in.finished();
     }
-    if (!get_integers(in, expected_ * (is_counts ? kCountsOfDropped : 1), &words_)) return false;
+    if (!get_integers(in, values_ * (is_counts ? kCountsOfDropped : 1), &words_)) return false;
     std::uint64_t body_bytes = 0;
     if (kind == SPANRING_REC_LINK) {
-        body_bytes = expected_ * kLinkBytes;
+        body_bytes = values_ * kLinkBytes;
     } else if (is_payload) {
-        for (const std::uint64_t length : words_) {
-            if (length > SPANRING_SPAN_BYTES_MAX - 8) return false;
-            body_bytes += length;
+        for (std::uint64_t& word : words_) {
+            if (word > SPANRING_SPAN_BYTES_MAX - 8) return false;
+            word = body_bytes += word;
         }
     }
     bytes_ = in.bytes(body_bytes);
     return in.finished();
 }
 
-void ColumnReader::next(std::int64_t span_start_ns, std::vector<std::byte>* details) {
+void ColumnReader::put(std::size_t i, std::int64_t span_start_ns,
+                       std::vector<std::byte>* details) const {
     const std::uint32_t kind = kind_of(kind_with_target(head_));
-    if (dictionary_) {
-        const auto value = dictionary_->value(next_word_++);
-        put_record(details, head_, static_cast<std::uint32_t>(value.size()), value);
-        return;
-    }
-    const std::uint64_t word = words_[next_word_++];
     const auto put_word = [&](std::uint32_t low, std::uint64_t body) {
         put_record(details, head_, low, std::as_bytes(std::span(&body, 1)));
     };
     switch (kind) {
         case SPANRING_REC_ATTR_BOOL:
-            put_record(details, head_, static_cast<std::uint32_t>(word & 1), {});
+            put_record(details, head_, static_cast<std::uint32_t>(words_[i] & 1), {});
             return;
         case SPANRING_REC_ATTR_INT:
-        case SPANRING_REC_ATTR_DOUBLE: put_word(0, word); return;
+        case SPANRING_REC_ATTR_DOUBLE: put_word(0, words_[i]); return;
         case SPANRING_REC_EVENT_AT:
-            put_word(0, unzigzag(word) + static_cast<std::uint64_t>(span_start_ns));
+            put_word(0, unzigzag(words_[i]) + static_cast<std::uint64_t>(span_start_ns));
             return;
         case SPANRING_REC_DROPPED: {
-            const std::uint64_t events = words_[next_word_++];
-            const std::uint64_t links = words_[next_word_++];
-            put_word(static_cast<std::uint32_t>(word), (events & 0xffffffffu) | (links << 32));
+            const std::uint64_t* counts = &words_[i * kCountsOfDropped];
+            put_word(static_cast<std::uint32_t>(counts[0]),
+                     (counts[1] & 0xffffffffu) | (counts[2] << 32));
             return;
         }
+        case SPANRING_REC_LINK:
+            put_record(details, head_, static_cast<std::uint32_t>(words_[i]),
+                       bytes_.subspan(i * kLinkBytes, kLinkBytes));
+            return;
         default: break;
     }
-    const std::size_t body_bytes = kind == SPANRING_REC_LINK ? kLinkBytes : word;
-    put_record(details, head_, static_cast<std::uint32_t>(word),
-               bytes_.subspan(next_byte_, body_bytes));
-    next_byte_ += body_bytes;
+    const auto body = payload(i);
+    put_record(details, head_, static_cast<std::uint32_t>(body.size()), body);
 }
 
 }  // namespace spanring::codec

@@ -80,27 +80,38 @@ private:
 
 class ColumnReader {
 public:
-    explicit ColumnReader(Head head) noexcept : head_(head) {}
-    /// Announces one more value; the number of values is the sum of these calls.
-    void expect(std::uint64_t values) noexcept { expected_ += values; }
-    /// Reads the column. Returns false if `content` is not exactly the expected values.
+    ColumnReader(Head head, std::uint64_t values) noexcept : head_(head), values_(values) {}
+    /// Returns false if `content` is not exactly that many values. `owned`: what it lies in, if it
+    /// was compressed.
     [[nodiscard]] bool read(std::span<const std::byte> content, Buffer&& owned,
                             bool may_be_dictionary);
-    /// Appends the next record to `details`. Call at most as often as expected.
-    void next(std::int64_t span_start_ns, std::vector<std::byte>* details);
-    /// What a dictionary expands to: its entries, which are held, and what next() will make.
+    /// Appends value `i` as a record to `details`.
+    void put(std::size_t i, std::int64_t span_start_ns, std::vector<std::byte>* details) const;
+
+    [[nodiscard]] Head head() const noexcept { return head_; }
+    [[nodiscard]] std::size_t size() const noexcept { return values_; }
+    /// Of what is neither payload nor DROPPED: its integer.
+    [[nodiscard]] std::uint64_t word(std::size_t i) const noexcept { return words_[i]; }
+    /// Of a payload.
+    [[nodiscard]] std::span<const std::byte> payload(std::size_t i) const noexcept {
+        if (dictionary_) return dictionary_->value(i);
+        const std::uint64_t begin = i == 0 ? 0 : words_[i - 1];
+        return bytes_.subspan(begin, words_[i] - begin);
+    }
+    [[nodiscard]] const Dictionary* dictionary() const noexcept {
+        return dictionary_ ? &*dictionary_ : nullptr;
+    }
+    /// What a dictionary expands to: its entries, which are held, and what put() will make.
     [[nodiscard]] std::uint64_t repeated_bytes() const noexcept {
         return dictionary_ ? dictionary_->value_bytes() + dictionary_->text_bytes() : 0;
     }
 
 private:
     Head head_;
-    std::uint64_t expected_{0};
-    std::size_t next_word_{0};
-    std::size_t next_byte_{0};
-    std::vector<std::uint64_t> words_;
+    std::uint64_t values_;
+    std::vector<std::uint64_t> words_;  // of payloads: where each ends in bytes_
     std::span<const std::byte> bytes_;
-    Buffer owned_;                          // what bytes_ lies in, if it was compressed
+    Buffer owned_;
     std::optional<Dictionary> dictionary_;  // instead of words_ and bytes_
 };
 

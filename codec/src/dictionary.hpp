@@ -31,9 +31,15 @@ public:
     /// Reads the column of `count` values. Returns false, and fails `in`, if it is malformed.
     [[nodiscard]] bool read(ByteReader& in, std::size_t count);
     [[nodiscard]] std::span<const std::byte> value(std::size_t index) const noexcept {
-        const std::size_t entry = entry_of_[index];
-        const std::size_t begin = entry == 0 ? 0 : ends_[entry - 1];
-        return std::span(text_).subspan(begin, ends_[entry] - begin);
+        return entry(entry_of_[index]);
+    }
+    [[nodiscard]] std::size_t entry_of(std::size_t index) const noexcept {
+        return entry_of_[index];
+    }
+    [[nodiscard]] std::size_t entry_count() const noexcept { return ends_.size(); }
+    [[nodiscard]] std::span<const std::byte> entry(std::size_t number) const noexcept {
+        const std::size_t begin = number == 0 ? 0 : ends_[number - 1];
+        return std::span(text_).subspan(begin, ends_[number] - begin);
     }
     /// Of all values together, each counted as often as it occurs.
     [[nodiscard]] std::uint64_t value_bytes() const noexcept { return value_bytes_; }

@@ -12,6 +12,7 @@
 #include "number_table.hpp"
 #include "scratch.hpp"
 #include "spanring/codec/batch.hpp"
+#include "spanring/codec/batch_view.hpp"
 
 namespace spanring::codec {
 
@@ -120,20 +121,48 @@ private:
     NumberTable table_;
 };
 
-/// Rows as a decoder fills them: flags and instance come from the shapes, then in this order.
+/// Rows as a decoder fills them: a column each, those that were not asked for empty.
 struct LoadedRows {
-    std::span<Row> rows;
-    std::vector<std::uint32_t> trace_sizes;
-    std::vector<std::uint32_t> by_shape;  ///< positions_by_shape
+    std::span<const Row> shapes;          ///< a row of each
+    std::vector<std::uint32_t> shape_of;  ///< of each row
+    std::vector<std::uint32_t> count_of;  ///< of each shape: its rows
+    std::vector<TraceRows> traces;
+    std::vector<std::uint64_t> spans;
+    std::vector<std::uint64_t> parents;
+    std::vector<std::uint64_t> starts;
+    std::vector<std::uint64_t> durations_by_shape;  ///< of the rows that have one
+    std::vector<std::uint64_t> durations;
+    std::vector<std::uint32_t> by_shape;  ///< positions_by_shape, when somebody needed it
+
+    [[nodiscard]] std::size_t size() const noexcept { return shape_of.size(); }
+    [[nodiscard]] const Row& shape(std::size_t i) const noexcept { return shapes[shape_of[i]]; }
+    [[nodiscard]] bool has(std::size_t i, std::uint32_t flag) const noexcept {
+        return has_flag(shape(i), flag);
+    }
+    /// How many rows have this flag.
+    [[nodiscard]] std::size_t count(std::uint32_t flag) const noexcept;
+    [[nodiscard]] std::span<const std::uint32_t> positions();
 };
 
-/// Each returns false if the section is malformed; what was read so far may stand in the rows.
+/// Each returns false if the section is malformed; what was read so far may stand in the rows. All
+/// want shape_of and count_of.
 [[nodiscard]] bool get_trace_sizes(ByteReader& in, LoadedRows* out);
 [[nodiscard]] bool get_spans(ByteReader& in, LoadedRows* out);
-/// After the spans: a trace may be named by the span of its first row.
-[[nodiscard]] bool get_traces(ByteReader& in, LoadedRows* out, const Batch& batch);
-[[nodiscard]] bool get_parents(ByteReader& in, LoadedRows* out);
-[[nodiscard]] bool get_starts(ByteReader& in, LoadedRows* out);
-[[nodiscard]] bool get_durations(ByteReader& in, LoadedRows* out);
+[[nodiscard]] bool get_parents(ByteReader& in, LoadedRows* out);    ///< wants traces' sizes, spans
+[[nodiscard]] bool get_starts(ByteReader& in, LoadedRows* out);     ///< wants traces' sizes
+[[nodiscard]] bool get_durations(ByteReader& in, LoadedRows* out);  ///< by shape
+void deal_out_durations(LoadedRows* out);
+
+/// What stands behind the sizes of the traces.
+class TraceIdReader {
+public:
+    [[nodiscard]] bool read(ByteReader& in, std::size_t traces);
+    /// A trace may be named by the span of its first row.
+    [[nodiscard]] bool needs_spans() const noexcept;
+    [[nodiscard]] bool fill(LoadedRows* out, const Batch& tables) const;
+
+private:
+    std::vector<std::uint64_t> modes_, highs_, high_numbers_, keys_, raw_;
+};
 
 }  // namespace spanring::codec

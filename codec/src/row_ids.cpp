@@ -260,125 +260,141 @@ void RowColumnWriter::put_parents(Buffer& out, const StoredRows& in) {
     put_raw_words(out, raw);
 }
 
+std::size_t LoadedRows::count(std::uint32_t flag) const noexcept {
+    std::size_t rows = 0;
+    for (std::size_t s = 0; s < shapes.size(); ++s)
+        if (has_flag(shapes[s], flag)) rows += count_of[s];
+    return rows;
+}
+
+std::span<const std::uint32_t> LoadedRows::positions() {
+    if (by_shape.empty())
+        by_shape = positions_by_shape(std::span<const std::uint32_t>(shape_of), shapes.size());
+    return by_shape;
+}
+
 bool get_trace_sizes(ByteReader& in, LoadedRows* out) {
-    const std::uint64_t traces = in.varint_up_to(out->rows.size());
+    const std::uint64_t traces = in.varint_up_to(out->size());
     Words sizes;
     if (!get_integers(in, traces, &sizes)) return false;
     std::uint64_t total = 0;
-    for (const std::uint64_t size : sizes) {
-        if (size == 0 || size > out->rows.size() - total) return false;
-        total += size;
-        out->trace_sizes.push_back(static_cast<std::uint32_t>(size));
+    out->traces.resize(sizes.size());
+    for (std::size_t t = 0; t < sizes.size(); ++t) {
+        if (sizes[t] == 0 || sizes[t] > out->size() - total) return false;
+        out->traces[t].first = static_cast<std::uint32_t>(total);
+        out->traces[t].count = static_cast<std::uint32_t>(sizes[t]);
+        total += sizes[t];
     }
-    return total == out->rows.size();
+    return total == out->size();
 }
 
 bool get_spans(ByteReader& in, LoadedRows* out) {
-    const auto native_count = static_cast<std::size_t>(
-        std::count_if(out->rows.begin(), out->rows.end(),
-                      [](const Row& row) { return has_flag(row, RowFlag::kNativeSpan); }));
+    const std::size_t native_count = out->count(RowFlag::kNativeSpan);
     Words streams, ordinals, raw;
     if (!get_integers(in, native_count, &streams) || !get_integers(in, native_count, &ordinals) ||
-        !get_raw_words(in, out->rows.size() - native_count, &raw)) {
+        !get_raw_words(in, out->size() - native_count, &raw)) {
         return false;
     }
+    if (native_count == 0) {
+        out->spans = std::move(raw);
+        return in.finished();
+    }
+    out->spans.resize(out->size());
     NumberTable table;
-    OrdinalPredictor predictor(table, out->rows.size());
+    OrdinalPredictor predictor(table, out->size());
     std::size_t native_at = 0;
     std::size_t raw_at = 0;
-    for (Row& row : out->rows) {
-        if (!has_flag(row, RowFlag::kNativeSpan)) {
-            row.span = raw[raw_at++];
+    for (std::size_t i = 0; i < out->size(); ++i) {
+        const Row& shape = out->shape(i);
+        if (!has_flag(shape, RowFlag::kNativeSpan)) {
+            out->spans[i] = raw[raw_at++];
             continue;
         }
         const std::uint64_t stream = streams[native_at];
         if (stream > 0xffff) return false;
-        std::uint64_t& last = predictor.last(row.instance, static_cast<std::uint32_t>(stream));
+        std::uint64_t& last = predictor.last(shape.instance, static_cast<std::uint32_t>(stream));
         last = (last + 1 + unzigzag(ordinals[native_at++])) & SpanKey::kOrdinalMask;
-        row.span = SpanKey::of(static_cast<std::uint32_t>(stream), last).value;
+        out->spans[i] = SpanKey::of(static_cast<std::uint32_t>(stream), last).value;
     }
     return in.finished();
 }
 
-bool get_traces(ByteReader& in, LoadedRows* out, const Batch& batch) {
-    const std::size_t traces = out->trace_sizes.size();
-    Words modes, highs, high_numbers, keys, raw;
-    if (!get_integers(in, traces, &modes)) return false;
+bool TraceIdReader::read(ByteReader& in, std::size_t traces) {
+    if (!get_integers(in, traces, &modes_)) return false;
     const auto count = [&](std::uint64_t mode) {
-        return static_cast<std::size_t>(std::count(modes.begin(), modes.end(), mode));
+        return static_cast<std::size_t>(std::count(modes_.begin(), modes_.end(), mode));
     };
     const std::size_t native = count(kNative);
-    if (!get_raw_words(in, in.varint_up_to(native), &highs) ||
-        !get_integers(in, native, &high_numbers) || !get_integers(in, native, &keys) ||
-        !get_raw_words(in, count(kForeign64) + 2 * count(kForeign128), &raw)) {
-        return false;
-    }
-    std::size_t begin = 0;
+    return get_raw_words(in, in.varint_up_to(native), &highs_) &&
+           get_integers(in, native, &high_numbers_) && get_integers(in, native, &keys_) &&
+           get_raw_words(in, count(kForeign64) + 2 * count(kForeign128), &raw_) && in.finished();
+}
+
+bool TraceIdReader::needs_spans() const noexcept {
+    return std::find(modes_.begin(), modes_.end(), kRootIsFirst) != modes_.end();
+}
+
+bool TraceIdReader::fill(LoadedRows* out, const Batch& tables) const {
     std::size_t native_at = 0;
     std::size_t raw_at = 0;
-    for (std::size_t t = 0; t < traces; ++t) {
-        const Row& first = out->rows[begin];
-        std::uint64_t high = 0;
-        std::uint64_t low = 0;
-        switch (modes[t]) {
+    for (std::size_t t = 0; t < modes_.size(); ++t) {
+        TraceRows& trace = out->traces[t];
+        const Row& first = out->shape(trace.first);
+        trace.native = has_flag(first, RowFlag::kNativeTrace);
+        switch (modes_[t]) {
             case kRootIsFirst:
                 if (first.instance == 0) return false;
-                high = batch.instance(first.instance).id.number();
-                low = first.span;
+                trace.high = tables.instance(first.instance).id.number();
+                trace.low = out->spans[trace.first];
                 break;
             case kNative:
-                if (high_numbers[native_at] >= highs.size()) return false;
-                high = highs[high_numbers[native_at]];
-                low = keys[native_at++];
+                if (high_numbers_[native_at] >= highs_.size()) return false;
+                trace.high = highs_[high_numbers_[native_at]];
+                trace.low = keys_[native_at++];
                 break;
-            case kForeign128: high = raw[raw_at++]; [[fallthrough]];
-            case kForeign64: low = raw[raw_at++]; break;
+            case kForeign128: trace.high = raw_[raw_at++]; [[fallthrough]];
+            case kForeign64: trace.low = raw_[raw_at++]; break;
             default: return false;
         }
-        for (const std::size_t end = begin + out->trace_sizes[t]; begin < end; ++begin) {
-            out->rows[begin].trace_high = high;
-            out->rows[begin].trace_low = low;
-        }
     }
-    return in.finished();
+    return true;
 }
 
 bool get_parents(ByteReader& in, LoadedRows* out) {
-    const std::span<Row> rows = out->rows;
     Words codes, native, raw;
-    if (!get_integers(in, rows.size(), &codes)) return false;
+    if (!get_integers(in, out->size(), &codes)) return false;
     std::size_t native_count = 0;
     std::size_t raw_count = 0;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::size_t i = 0; i < codes.size(); ++i) {
         if (codes[i] != kExplicitCode) continue;
-        ++(has_flag(rows[i], RowFlag::kNativeParent) ? native_count : raw_count);
+        ++(out->has(i, RowFlag::kNativeParent) ? native_count : raw_count);
     }
     if (!get_integers(in, native_count, &native) || !get_raw_words(in, raw_count, &raw)) {
         return false;
     }
-    std::size_t begin = 0;
+    const Words& spans = out->spans;
     std::size_t native_at = 0;
     std::size_t raw_at = 0;
-    for (const std::uint32_t size : out->trace_sizes) {
-        const std::size_t end = begin + size;
+    out->parents.resize(out->size());
+    for (const TraceRows& trace : out->traces) {
+        const std::size_t begin = trace.first;
+        const std::size_t end = begin + trace.count;
         for (std::size_t i = begin; i < end; ++i) {
-            Row& row = rows[i];
             const std::uint64_t distance = codes[i] / 2;
             if (codes[i] == kRootCode) {
-                row.parent = 0;
+                out->parents[i] = 0;
             } else if (codes[i] == kExplicitCode) {
-                row.parent = has_flag(row, RowFlag::kNativeParent)
-                                 ? row.span - unzigzag(native[native_at++])
-                                 : raw[raw_at++];
+                out->parents[i] = out->has(i, RowFlag::kNativeParent)
+                                      ? spans[i] - unzigzag(native[native_at++])
+                                      : raw[raw_at++];
             } else if (codes[i] % 2 == 0) {
                 if (distance > i - begin) return false;
-                row.parent = rows[i - distance].span;
+                out->parents[i] = spans[i - distance];
             } else {
                 if (distance >= end - i) return false;
-                row.parent = rows[i + distance].span;
+                out->parents[i] = spans[i + distance];
             }
         }
-        begin = end;
     }
     return in.finished();
 }

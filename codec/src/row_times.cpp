@@ -1,5 +1,6 @@
 // Starts and durations, and the order in which they stand.
 #include <algorithm>
+#include <utility>
 
 #include "integers.hpp"
 #include "row_columns.hpp"
@@ -12,15 +13,22 @@ constexpr std::uint32_t kInDurations = RowFlag::kHasDuration | RowFlag::kStartOf
 
 using Words = std::vector<std::uint64_t>;
 
+std::size_t rows_of(std::uint32_t size) noexcept {
+    return size;
+}
+std::size_t rows_of(const TraceRows& trace) noexcept {
+    return trace.count;
+}
+
 // Calls `first(i)` for the first row of each trace that has a start, and `other(i, before)` for
 // the further ones, `before` being the one before it; in the stored order.
-template <typename Rows, typename Started, typename First, typename Other>
-void for_each_start(const Rows& trace_sizes, Started&& started, First&& first, Other&& other) {
+template <typename Traces, typename Started, typename First, typename Other>
+void for_each_start(const Traces& traces, Started&& started, First&& first, Other&& other) {
     constexpr std::size_t kNone = ~std::size_t{0};
     std::size_t i = 0;
-    for (const std::uint32_t size : trace_sizes) {
+    for (const auto& trace : traces) {
         std::size_t before = kNone;
-        for (const std::size_t end = i + size; i < end; ++i) {
+        for (const std::size_t end = i + rows_of(trace); i < end; ++i) {
             if (!started(i)) continue;
             if (before == kNone) {
                 first(i);
@@ -79,50 +87,49 @@ void RowColumnWriter::put_durations(Buffer& out, const StoredRows& in) {
 }
 
 bool get_starts(ByteReader& in, LoadedRows* out) {
-    const std::span<Row> rows = out->rows;
-    const auto started = [&](std::size_t i) { return has_flag(rows[i], RowFlag::kHasStart); };
+    const auto started = [&](std::size_t i) { return out->has(i, RowFlag::kHasStart); };
     std::size_t first_count = 0;
-    std::vector<bool> is_delta(rows.size());
+    std::vector<std::uint8_t> is_delta(out->size());
     std::size_t delta_count = 0;
     for_each_start(
-        out->trace_sizes, started, [&](std::size_t) { ++first_count; },
+        out->traces, started, [&](std::size_t) { ++first_count; },
         [&](std::size_t i, std::size_t) {
-            is_delta[i] = true;
+            is_delta[i] = 1;
             ++delta_count;
         });
     Words firsts, deltas;
     if (!get_integers(in, first_count, &firsts) || !get_integers(in, delta_count, &deltas)) {
         return false;
     }
+    Words& starts = out->starts;
+    if (delta_count == 0 && first_count == out->size()) {
+        starts = std::move(firsts);
+        return in.finished();
+    }
+    starts.resize(out->size());
     std::size_t at = 0;
-    for (const std::uint32_t i : out->by_shape) {
-        if (is_delta[i]) rows[i].start_ns = static_cast<std::int64_t>(deltas[at++]);
+    if (delta_count != 0) {
+        for (const std::uint32_t i : out->positions()) {
+            if (is_delta[i] != 0) starts[i] = deltas[at++];
+        }
     }
     at = 0;
     for_each_start(
-        out->trace_sizes, started,
-        [&](std::size_t i) { rows[i].start_ns = static_cast<std::int64_t>(firsts[at++]); },
-        [&](std::size_t i, std::size_t before) {
-            rows[i].start_ns =
-                static_cast<std::int64_t>(static_cast<std::uint64_t>(rows[i].start_ns) +
-                                          static_cast<std::uint64_t>(rows[before].start_ns));
-        });
+        out->traces, started, [&](std::size_t i) { starts[i] = firsts[at++]; },
+        [&](std::size_t i, std::size_t before) { starts[i] += starts[before]; });
     return in.finished();
 }
 
 bool get_durations(ByteReader& in, LoadedRows* out) {
-    const auto count = static_cast<std::size_t>(
-        std::count_if(out->rows.begin(), out->rows.end(),
-                      [](const Row& row) { return has_flag(row, kInDurations); }));
-    Words durations;
-    if (!get_integers(in, count, &durations)) return false;
+    return get_integers(in, out->count(kInDurations), &out->durations_by_shape) && in.finished();
+}
+
+void deal_out_durations(LoadedRows* out) {
+    out->durations.resize(out->size());
     std::size_t at = 0;
-    for (const std::uint32_t i : out->by_shape) {
-        Row& row = out->rows[i];
-        if (!has_flag(row, kInDurations)) continue;
-        row.duration_ns = static_cast<std::int64_t>(durations[at++]);
+    for (const std::uint32_t i : out->positions()) {
+        if (out->has(i, kInDurations)) out->durations[i] = out->durations_by_shape[at++];
     }
-    return in.finished();
 }
 
 }  // namespace spanring::codec

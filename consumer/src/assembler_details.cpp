@@ -5,22 +5,19 @@
 
 #include "assembler_impl.hpp"
 #include "carry_over.hpp"
+#include "spanring/codec/details.hpp"
 
 namespace spanring::consumer {
 namespace {
 
 /// As names_a_string, with those that become fields of the row.
 bool takes_inline_name(std::uint32_t kind) noexcept {
-    return names_a_string(kind) || kind == SPANRING_REC_RENAME || kind == SPANRING_REC_SCOPE;
+    return codec::names_a_string(kind) || kind == SPANRING_REC_RENAME || kind == SPANRING_REC_SCOPE;
 }
 
 bool is_item(std::uint32_t kind) noexcept {
     return kind == SPANRING_REC_EVENT_AT || kind == SPANRING_REC_LINK ||
            kind == SPANRING_REC_LINK_LOCAL;
-}
-
-bool is_attribute(std::uint32_t kind) noexcept {
-    return kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY;
 }
 
 bool same_records(const Place& a, const Place& b) noexcept {
@@ -136,7 +133,7 @@ bool Assembler::Impl::apply_detail(Open& open, const Record& r, Stream* stream, 
         case SPANRING_REC_EVENT_AT:
         case SPANRING_REC_DROPPED: return append(open, r, stream, where);
         default:
-            if (!is_attribute(r.kind)) return malformed("an unknown detail");
+            if (!codec::is_attribute(r.kind)) return malformed("an unknown detail");
             return append(open, r, stream, where);
     }
     if (where.in == Place::In::kSpan) touch(open);
@@ -216,7 +213,7 @@ void Assembler::Impl::insert(Place place, std::vector<std::byte>& buffer, std::u
 }
 
 bool Assembler::Impl::detail_of_item(Stream& stream, const Record& r) {
-    if (!is_attribute(r.kind) && r.kind != SPANRING_REC_TRACESTATE) {
+    if (!codec::is_attribute(r.kind) && r.kind != SPANRING_REC_TRACESTATE) {
         return malformed("an item's detail that is no attribute");
     }
     Open* open = nullptr;
@@ -245,7 +242,7 @@ bool Assembler::Impl::detail_of_item(Stream& stream, const Record& r) {
 }
 
 bool Assembler::Impl::detail_of_resource(Stream& stream, const Record& r) {
-    if (!is_attribute(r.kind)) return malformed("a resource's detail that is no attribute");
+    if (!codec::is_attribute(r.kind)) return malformed("a resource's detail that is no attribute");
     stream.payload = {};
     if (!stream.import) {
         stream.has_name = false;

@@ -4,6 +4,7 @@
 
 #include "assembler_impl.hpp"
 #include "carry_over.hpp"
+#include "spanring/codec/details.hpp"
 
 namespace spanring::consumer {
 namespace {
@@ -73,7 +74,7 @@ Open Assembler::Impl::open_of_row(const codec::Batch& batch, const codec::Row& r
     while (at != end_at && read_record(at, end_at, &r)) {
         at += r.bytes;
         std::uint64_t head = r.head;
-        if (names_a_string(r.kind)) {
+        if (codec::names_a_string(r.kind)) {
             put_name(details, batch.string(r.id));
             head = spanring_record_head(spanring_record_kind(head), SPANRING_ID_INLINE, r.low);
         }

@@ -4,6 +4,7 @@
 
 #include "assembler_impl.hpp"
 #include "carry_over.hpp"
+#include "spanring/codec/details.hpp"
 
 namespace spanring::consumer {
 namespace {
@@ -224,7 +225,7 @@ bool Assembler::Impl::translate_one(const Open& open, const Record& r,
                                     const InlineNames& inline_names, codec::Batch& batch,
                                     NameMap& names, codec::Row& row) {
     codec::StringId id = r.id;
-    if (names_a_string(r.kind)) {
+    if (codec::names_a_string(r.kind)) {
         if (r.id == SPANRING_ID_INLINE) {
             id = inline_names.name;
         } else if (!names.name(r.id, batch, strings_, &id)) {

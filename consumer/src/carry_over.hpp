@@ -33,12 +33,6 @@ inline Place read_place(BytesReader& in) {
     return place;
 }
 
-/// Returns whether the `id` of this kind of detail is a string number (in rings and in batches).
-inline bool names_a_string(std::uint32_t kind) noexcept {
-    return (kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY) ||
-           kind == SPANRING_REC_EVENT_AT;
-}
-
 /// `id` of a NAME record that holds the version of the SCOPE after it: in restored spans only.
 inline constexpr std::uint32_t kVersionName = 1;
 

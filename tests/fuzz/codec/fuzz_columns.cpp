@@ -57,14 +57,13 @@ Buffer written(Head head, std::span<const std::byte> records, std::size_t values
 }
 
 std::optional<Buffer> read(Head head, std::span<const std::byte> content, std::size_t values) {
-    ColumnReader reader(head);
-    reader.expect(values);
+    ColumnReader reader(head, values);
     Buffer copy(content.begin(), content.end());
     const std::span<const std::byte> bytes(copy);
     if (!reader.read(bytes, std::move(copy), true)) return std::nullopt;
     if (reader.repeated_bytes() > kRepeatedBytesMax) return std::nullopt;
     Buffer records;
-    for (std::size_t i = 0; i < values; ++i) reader.next(0, &records);
+    for (std::size_t i = 0; i < values; ++i) reader.put(i, 0, &records);
     return records;
 }
 

@@ -17,6 +17,15 @@
 
 namespace spanring::codec {
 
+/// Whether records of this kind (target bits taken off) are attributes.
+[[nodiscard]] constexpr bool is_attribute(std::uint32_t kind) noexcept {
+    return kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY;
+}
+/// Whether the id of a detail of this kind is the number of a string.
+[[nodiscard]] constexpr bool names_a_string(std::uint32_t kind) noexcept {
+    return is_attribute(kind) || kind == SPANRING_REC_EVENT_AT;
+}
+
 /// One detail record taken apart; `body` is what follows the head without the padding (payload, or
 /// the fixed fields).
 struct Detail {
