@@ -17,10 +17,6 @@ using codec::RowFlag;
 
 constexpr const char* kUnknownService = "unknown_service";  // as codec::service_of
 
-bool is_attribute(std::uint32_t kind) noexcept {
-    return kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY;
-}
-
 std::string service_of_records(const codec::Batch& batch, std::span<const std::byte> records) {
     std::optional<std::string> service;
     codec::DetailReader reader(records);
@@ -43,7 +39,7 @@ void mark_keys(std::span<const std::byte> records, std::vector<std::uint8_t>& is
         if (bytes == 0 || bytes > records.size() - at) return;
         at += bytes;
         const std::uint32_t key = spanring_record_id(head);
-        if (is_attribute(spanring_record_kind(head) & SPANRING_REC_DETAIL_MASK) &&
+        if (codec::is_attribute(spanring_record_kind(head) & SPANRING_REC_DETAIL_MASK) &&
             key < is_key.size())
             is_key[key] = 1;
     }

@@ -1,6 +1,7 @@
 #include "reader.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace spanring::store {
 namespace {
@@ -23,11 +24,12 @@ bool ReaderImpl::each_batch(const Piece& piece, const BatchTaker& take) {
     return view_.each_frame(
         piece, [&](const FramePlace& place, const FrameView& frame, const std::string& file) {
             for (const auto encoded : frame.batches) {
-                auto batch = codec::decode(encoded);
-                if (!batch) {
+                auto batch = codec::BatchView::open(encoded);
+                const auto taken = batch ? take(*batch) : Result<bool>(std::move(batch).error());
+                if (!taken) {
                     view_.warn(file + ": skipped a batch of the frame at " +
-                               std::to_string(place.offset) + ": " + batch.error().message);
-                } else if (!take(*batch)) {
+                               std::to_string(place.offset) + ": " + taken.error().message);
+                } else if (!*taken) {
                     return false;
                 }
             }
@@ -99,52 +101,58 @@ bool ReaderImpl::filter_allows(const Piece& piece, const WantedTraces& wanted) {
     return may_contain(filter, wanted);
 }
 
-bool ReaderImpl::may_match(const Piece& piece, const SpanFilter& filter,
-                           const WantedTraces& wanted) {
-    if (!piece.indexed()) return true;
-    if (filter.since_ns && piece.start_ns_max < *filter.since_ns) return false;
-    if (filter.until_ns && piece.start_ns_min >= *filter.until_ns) return false;
-    if (filter.service && view_.catalogue() != nullptr) {
-        const auto service = view_.catalogue()->service_id(*filter.service);
-        if (!service || !std::binary_search(piece.services.begin(), piece.services.end(), *service))
-            return false;
-    }
-    return !filter.trace_id || filter_allows(piece, wanted);
+WantedTraces ReaderImpl::wanted_by(const ConditionBounds& bounds) {
+    if (!bounds.traces) return {};
+    load_filters();
+    return wanted_of({bounds.traces->begin(), bounds.traces->end()});
 }
 
-Result<void> ReaderImpl::visit(const SpanFilter& filter, const SpanVisitor& visitor,
-                               const Progress& progress) {
-    WantedTraces wanted;
-    if (filter.trace_id) {
-        wanted = wanted_of({*filter.trace_id});
-        load_filters();
+bool ReaderImpl::may_match(const Piece& piece, const ConditionBounds& bounds,
+                           const WantedTraces& wanted) {
+    if (bounds.nothing) return false;
+    if (!piece.indexed()) return true;
+    if (bounds.has_start &&
+        (piece.start_ns_max < bounds.start_ns_min || piece.start_ns_min > bounds.start_ns_max))
+        return false;
+    if (bounds.services && view_.catalogue() != nullptr) {
+        const bool has_one = std::ranges::any_of(*bounds.services, [&](const std::string& name) {
+            const auto service = view_.catalogue()->service_id(name);
+            return service && std::ranges::binary_search(piece.services, *service);
+        });
+        if (!has_one) return false;
     }
+    return !bounds.traces || filter_allows(piece, wanted);
+}
+
+Result<void> ReaderImpl::visit(const Condition& condition, const SpanVisitor& visitor,
+                               const Progress& progress) {
+    const auto matcher = Matcher::make(condition);
+    if (!matcher) return matcher.error();
+    const ConditionBounds bounds = bounds_of(condition);
+    const WantedTraces wanted = wanted_by(bounds);
     std::uint64_t total = 0;
     for (const Piece& piece : view_.pieces()) total += piece.bytes;
     std::uint64_t done = 0;
     codec::Span span;
-    const auto visit_batch = [&](const codec::Batch& batch) {
-        const RowMatcher matcher(filter, batch);
-        for (std::size_t i = 0; matcher.any() && i < batch.rows.size(); ++i) {
-            if (!matcher.matches(batch.rows[i]) || !materialise(batch, i, &span)) continue;
-            if (!filter.attributes.empty() && !filter.matches(span)) continue;
-            if (!visitor(span)) return false;
-        }
+    const auto visit_batch = [&](codec::BatchView& batch) -> Result<bool> {
+        auto matching = matcher->select(batch);
+        if (!matching) return std::move(matching).error();
+        if (matching->none()) return true;
+        const auto rows = batch.rows(matching->numbers());
+        if (!rows) return rows.error();
+        for (std::size_t i = 0; i < rows->rows.size(); ++i)
+            if (materialise(*rows, i, &span) && !visitor(span)) return false;
         return true;
     };
     view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
-        if (may_match(piece, filter, wanted) && !each_batch(piece, visit_batch)) return {};
+        if (may_match(piece, bounds, wanted) && !each_batch(piece, visit_batch)) return {};
         done += piece.bytes;
         if (progress) progress(done, total);
     }
     const codec::Batch& open = view_.open_rows();
-    const RowMatcher matcher(filter, open);
-    for (std::size_t i = 0; matcher.any() && i < open.rows.size(); ++i) {
-        if (!matcher.matches(open.rows[i]) || !materialise_open(open, i, &span)) continue;
-        if (!filter.attributes.empty() && !filter.matches(span)) continue;
-        if (!visitor(span)) return {};
-    }
+    for (std::size_t i = 0; i < open.rows.size(); ++i)
+        if (materialise_open(open, i, &span) && matcher->matches(span) && !visitor(span)) return {};
     return {};
 }
 

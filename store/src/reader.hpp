@@ -9,8 +9,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "condition_bounds.hpp"
+#include "facts.hpp"
 #include "log_view.hpp"
-#include "row_matcher.hpp"
 #include "spanring/store/database.hpp"
 #include "trace_filter.hpp"
 
@@ -21,7 +22,7 @@ public:
     explicit ReaderImpl(Folder folder) : view_(std::move(folder)) {}
 
     Result<void> refresh() override { return view_.refresh(); }
-    Result<void> visit(const SpanFilter& filter, const SpanVisitor& visitor,
+    Result<void> visit(const Condition& condition, const SpanVisitor& visitor,
                        const Progress& progress) override;
     Result<std::uint64_t> visit_after(std::uint64_t after, const SpanVisitor& visitor) override;
     Result<std::uint64_t> visit_frames_after(std::uint64_t after,
@@ -30,7 +31,8 @@ public:
         return view_.newest_frame();
     }
     Result<std::vector<codec::Span>> trace(const TraceId& id) override;
-    Result<std::vector<TraceSummary>> traces(const SpanFilter& filter, std::size_t limit) override;
+    Result<std::vector<TraceSummary>> traces(const Condition& condition,
+                                             std::size_t limit) override;
     Result<std::vector<std::string>> services() override;
     Result<std::vector<OperationSummary>> operations(
         const std::optional<std::string>& service) override;
@@ -40,12 +42,15 @@ public:
     }
 
 private:
-    using BatchTaker = std::function<bool(const codec::Batch&)>;  ///< false: stop
+    /// False: stop. An error: the batch cannot be read.
+    using BatchTaker = std::function<Result<bool>(codec::BatchView&)>;
     /// Visits the finished spans of a piece, batch by batch; a batch that cannot be read is skipped
     /// with a warning. Returns false if stopped.
     bool each_batch(const Piece& piece, const BatchTaker& take);
+    /// The traces that the bounds name, or none.
+    [[nodiscard]] WantedTraces wanted_by(const ConditionBounds& bounds);
     /// By what the catalogue knows. Tail pieces always may.
-    bool may_match(const Piece& piece, const SpanFilter& filter, const WantedTraces& wanted);
+    bool may_match(const Piece& piece, const ConditionBounds& bounds, const WantedTraces& wanted);
     bool filter_allows(const Piece& piece, const WantedTraces& wanted);
     void load_filters();
     void warn_of_filters(const Error& error);
@@ -57,7 +62,9 @@ private:
 
     /// All spans of these traces, also open ones, in the order of `ids`, by start.
     [[nodiscard]] std::vector<std::vector<codec::Span>> collect(const std::vector<TraceId>& ids);
-    [[nodiscard]] std::vector<TraceId> newest_matches(const SpanFilter& filter, std::size_t limit);
+    [[nodiscard]] std::vector<TraceId> newest_matches(const Matcher& matcher,
+                                                      const ConditionBounds& bounds,
+                                                      std::size_t limit);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operation_counts();
 
     [[nodiscard]] CommittedFrame committed(const FramePlace& place, const FrameView& view,

@@ -108,45 +108,74 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
     std::vector<std::vector<Span>> traces(ids.size());
     const WantedTraces wanted_anywhere = wanted_of(ids);
     load_filters();
-    Span span;
-    const auto take_from = [&](const codec::Batch& batch, bool open) {
-        std::unordered_map<TraceKey, std::size_t, TraceKeyHash> wanted;
-        const auto host_keys = host_keys_of(batch);
+    using Wanted = std::unordered_map<TraceKey, std::size_t, TraceKeyHash>;
+    const auto wanted_in = [&](const codec::Batch& tables) {
+        Wanted wanted;
+        const auto host_keys = host_keys_of(tables);
         for (std::size_t i = 0; i < ids.size(); ++i)
             for (const TraceKey& key : keys_of(ids[i], host_keys)) wanted.emplace(key, i);
-        for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-            const auto found = wanted.find(trace_key(batch.rows[i]));
+        return wanted;
+    };
+    Span span;
+    const auto take_from = [&](codec::BatchView& batch) -> Result<bool> {
+        if (auto loaded = batch.load(codec::Part::kTraces); !loaded)
+            return std::move(loaded).error();
+        const Wanted wanted = wanted_in(batch.tables());
+        std::vector<std::uint32_t> numbers;
+        std::vector<std::size_t> trace_of;
+        for (const codec::TraceRows& trace : batch.traces()) {
+            const auto found = wanted.find({trace.high, trace.low, trace.native});
             if (found == wanted.end()) continue;
-            if (open ? materialise_open(batch, i, &span) : materialise(batch, i, &span))
-                traces[found->second].push_back(span);
+            for (std::uint32_t i = 0; i < trace.count; ++i) numbers.push_back(trace.first + i);
+            trace_of.insert(trace_of.end(), trace.count, found->second);
         }
+        if (numbers.empty()) return true;
+        const auto rows = batch.rows(numbers);
+        if (!rows) return rows.error();
+        for (std::size_t i = 0; i < rows->rows.size(); ++i)
+            if (materialise(*rows, i, &span)) traces[trace_of[i]].push_back(std::move(span));
+        return true;
     };
     view_.begin_pass();
-    for (const Piece& piece : view_.pieces()) {
-        if (!filter_allows(piece, wanted_anywhere)) continue;
-        (void)each_batch(piece, [&](const codec::Batch& batch) {
-            take_from(batch, false);
-            return true;
-        });
+    for (const Piece& piece : view_.pieces())
+        if (filter_allows(piece, wanted_anywhere)) (void)each_batch(piece, take_from);
+    const codec::Batch& open = view_.open_rows();
+    const Wanted wanted = wanted_in(open);
+    for (std::size_t i = 0; i < open.rows.size(); ++i) {
+        const auto found = wanted.find(trace_key(open.rows[i]));
+        if (found != wanted.end() && materialise_open(open, i, &span))
+            traces[found->second].push_back(std::move(span));
     }
-    take_from(view_.open_rows(), true);
     for (auto& spans : traces) sort_by_start(spans);
     return traces;
 }
 
-std::vector<TraceId> ReaderImpl::newest_matches(const SpanFilter& filter, std::size_t limit) {
+std::vector<TraceId> ReaderImpl::newest_matches(const Matcher& matcher,
+                                                const ConditionBounds& bounds, std::size_t limit) {
     Candidates candidates(limit);
-    const auto take_from = [&](const codec::Batch& batch) {
-        const RowMatcher matcher(filter, batch);
-        for (std::size_t i = 0; matcher.any() && i < batch.rows.size(); ++i) {
-            if (!matcher.matches_fully(i)) continue;
-            const codec::Row& row = batch.rows[i];
-            const bool has_start = (row.flags & RowFlag::kHasStart) != 0;
-            candidates.add(batch.trace_id(row), has_start ? row.start_ns : kNoStart);
+    const auto take_from = [&](codec::BatchView& batch) -> Result<bool> {
+        auto matching = matcher.select(batch);
+        if (!matching) return std::move(matching).error();
+        if (matching->none()) return true;
+        if (auto loaded = batch.load(codec::Part::kTraces | codec::Part::kStarts); !loaded)
+            return std::move(loaded).error();
+        for (const codec::TraceRows& trace : batch.traces()) {
+            std::optional<std::int64_t> latest;
+            for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i) {
+                if (!matching->has(i)) continue;
+                const bool has_start = (batch.shape_of(i).flags & RowFlag::kHasStart) != 0;
+                latest =
+                    std::max(latest.value_or(kNoStart), has_start ? batch.starts()[i] : kNoStart);
+            }
+            if (latest) candidates.add(batch.trace_id(trace), *latest);
         }
         return true;
     };
-    take_from(view_.open_rows());
+    const codec::Batch& open = view_.open_rows();
+    Span span;
+    for (std::size_t i = 0; i < open.rows.size(); ++i)
+        if (materialise_open(open, i, &span) && matcher.matches(span))
+            candidates.add(span.trace_id, span.start_ns.value_or(kNoStart));
     // Latest first; what the catalogue does not know may hold anything.
     const auto start_of = [](const Piece& piece) {
         return piece.indexed() ? piece.start_ns_max : std::numeric_limits<std::int64_t>::max();
@@ -155,20 +184,22 @@ std::vector<TraceId> ReaderImpl::newest_matches(const SpanFilter& filter, std::s
     for (const Piece& piece : view_.pieces()) order.push_back(&piece);
     std::stable_sort(order.begin(), order.end(),
                      [&](const Piece* a, const Piece* b) { return start_of(*a) > start_of(*b); });
-    WantedTraces wanted;
-    if (filter.trace_id) wanted = wanted_of({*filter.trace_id});
+    const WantedTraces wanted = wanted_by(bounds);
     view_.begin_pass();
     for (const Piece* piece : order) {
         if (!candidates.open_for(start_of(*piece))) break;
-        if (may_match(*piece, filter, wanted)) (void)each_batch(*piece, take_from);
+        if (may_match(*piece, bounds, wanted)) (void)each_batch(*piece, take_from);
     }
     return candidates.newest();
 }
 
-Result<std::vector<TraceSummary>> ReaderImpl::traces(const SpanFilter& filter, std::size_t limit) {
+Result<std::vector<TraceSummary>> ReaderImpl::traces(const Condition& condition,
+                                                     std::size_t limit) {
+    const auto matcher = Matcher::make(condition);
+    if (!matcher) return matcher.error();
     std::vector<TraceSummary> summaries;
     if (limit == 0) return summaries;
-    for (const auto& spans : collect(newest_matches(filter, limit)))
+    for (const auto& spans : collect(newest_matches(*matcher, bounds_of(condition), limit)))
         if (!spans.empty()) summaries.push_back(summary_of(spans));
     std::stable_sort(
         summaries.begin(), summaries.end(),
@@ -189,8 +220,10 @@ Result<std::map<OperationKey, OperationCounts>> ReaderImpl::operation_counts() {
     view_.begin_pass();
     for (const Piece& piece : view_.pieces()) {
         if (piece.indexed()) continue;
-        (void)each_batch(piece, [&](const codec::Batch& batch) {
-            facts.add(batch);
+        (void)each_batch(piece, [&](codec::BatchView& view) -> Result<bool> {
+            const auto batch = std::move(view).take();
+            if (!batch) return batch.error();
+            facts.add(*batch);
             return true;
         });
     }

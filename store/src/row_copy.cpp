@@ -3,15 +3,10 @@
 #include <cstring>
 
 #include "spanring/abi/record_layout.h"
+#include "spanring/codec/details.hpp"
 
 namespace spanring::store {
 namespace {
-
-/// Whether the id of this detail record is a string number (record_layout.h).
-bool id_is_string(std::uint32_t kind) noexcept {
-    return (kind >= SPANRING_REC_ATTR_BOOL && kind <= SPANRING_REC_ATTR_STRING_ARRAY) ||
-           kind == SPANRING_REC_EVENT_AT;
-}
 
 Error dangling(const char* what) {
     return {ErrorCode::kCorrupt, std::string("a row names a ") + what + " that is not there"};
@@ -38,7 +33,7 @@ Result<std::vector<std::byte>> RowCopier::details(std::span<const std::byte> rec
         if (bytes == 0 || bytes > out.size() - at)
             return Error{ErrorCode::kCorrupt, "a detail record does not parse"};
         const std::uint32_t kind = spanring_record_kind(head);
-        if (id_is_string(kind & SPANRING_REC_DETAIL_MASK)) {
+        if (codec::names_a_string(kind & SPANRING_REC_DETAIL_MASK)) {
             const auto id = string(spanring_record_id(head));
             if (!id) return dangling("string");
             head = spanring_record_head(kind, *id, spanring_record_low(head));

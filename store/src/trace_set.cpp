@@ -73,4 +73,23 @@ void TraceGatherer::add_foreign(const TraceKey& key) {
     set_.hashes.push_back(hash_of(key));
 }
 
+std::vector<TraceKey> keys_of(const TraceId& id, const std::set<Key128>& host_keys) {
+    TraceKey foreign;
+    std::memcpy(&foreign.high, id.bytes.data(), 8);
+    std::memcpy(&foreign.low, id.bytes.data() + 8, 8);
+    std::vector<TraceKey> keys{foreign};
+    for (const Key128& host_key : host_keys) {
+        const TraceOrigin origin = locate_trace(host_key, id);
+        keys.push_back({origin.instance_number, origin.root.value, true});
+    }
+    return keys;
+}
+
+std::set<Key128> host_keys_of(const codec::Batch& batch) {
+    std::set<Key128> keys;
+    for (std::size_t i = 1; i <= batch.instance_count(); ++i)
+        keys.insert(batch.instance(static_cast<codec::InstanceIndex>(i)).host_key);
+    return keys;
+}
+
 }  // namespace spanring::store

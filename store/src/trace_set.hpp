@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "spanring/codec/batch.hpp"
@@ -28,6 +29,11 @@ struct TraceKey {
 [[nodiscard]] inline TraceKey trace_key(const codec::Row& row) noexcept {
     return {row.trace_high, row.trace_low, (row.flags & codec::RowFlag::kNativeTrace) != 0};
 }
+
+/// The keys under which rows of this trace may stand: as foreign bytes, and as native under each
+/// host key.
+[[nodiscard]] std::vector<TraceKey> keys_of(const TraceId& id, const std::set<Key128>& host_keys);
+[[nodiscard]] std::set<Key128> host_keys_of(const codec::Batch& batch);
 
 /// The finaliser of MurmurHash3 (Appleby, public domain): every input bit changes every output bit
 /// with a probability near 1/2.

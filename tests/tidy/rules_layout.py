@@ -13,9 +13,10 @@ MAY_INCLUDE = {
     "producer": {"shm", "abi", "base"},
     "codec": {"abi", "base"},
     "store": {"codec", "abi", "base"},
+    "query": {"store", "codec", "base"},
     "consumer": {"shm", "shm/mapping", "abi", "codec", "store", "base"},
-    "gateway": {"store", "codec", "abi", "producer", "base"},
-    "tools": {"shm", "shm/mapping", "abi", "producer", "codec", "store", "base"},
+    "gateway": {"query", "store", "codec", "abi", "producer", "base"},
+    "tools": {"shm", "shm/mapping", "abi", "producer", "codec", "store", "query", "base"},
     # An instrumented application sees the tracer and nothing else.
     "examples": {"producer"},
 }

@@ -4,10 +4,10 @@ import re
 
 from source import Finding
 
-PRODUCT = ("base", "shm", "producer", "codec", "store", "consumer", "gateway", "tools", "examples",
-           "bench")
+PRODUCT = ("base", "shm", "producer", "codec", "store", "query", "consumer", "gateway", "tools",
+           "examples",           "bench")
 # Code that other people's programs link: it never talks on standard output or error.
-_LIBRARIES = ("base", "shm", "producer", "codec", "store")
+_LIBRARIES = ("base", "shm", "producer", "codec", "store", "query")
 
 _MEMORY_ORDER = re.compile(r"\bmemory_order(?:_|::)\w+|\b__ATOMIC_[A-Z_]+\b")
 _COMMENT = re.compile(r"//+!?<?\s*(?P<line>.*)|/\*+\s*(?P<block>[^*]*)")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 # Folders and top-level files that hold what we wrote. Anything else in a work tree (build/, editor
 # caches) is nobody's business here.
 FOLDERS = (
-    "base", "shm", "producer", "codec", "store", "consumer", "gateway", "tools", "bindings",
-    "examples", "bench", "tests", "docs", "cmake", ".ci",
+    "base", "shm", "producer", "codec", "store", "query", "consumer", "gateway", "tools",
+    "bindings", "examples", "bench", "tests", "docs", "cmake", ".ci",
 )
 CPP = (".cpp", ".hpp", ".h", ".c")
 CODE = CPP + (".py", ".sh")

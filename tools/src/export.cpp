@@ -58,12 +58,13 @@ Result<int> open_output(const std::string& path) {
 }
 
 Result<int> export_spans(const GlobalOptions& options, const ExportOptions& wanted) {
-    auto filter = to_filter(wanted.selection, realtime_now_ns());
-    if (!filter) return std::move(filter).error();
+    auto condition = to_condition(wanted.selection, realtime_now_ns());
+    if (!condition) return std::move(condition).error();
     if (!wanted.trace_id.empty()) {
         auto id = parse_trace_id(wanted.trace_id);
         if (!id) return std::move(id).error();
-        filter->trace_id = *id;
+        condition =
+            store::Condition::all_of({store::SpanFilter{.trace_id = *id}, std::move(*condition)});
     }
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
@@ -78,7 +79,7 @@ Result<int> export_spans(const GlobalOptions& options, const ExportOptions& want
         // Progress would only disturb spans that scroll over the same terminal.
         ProgressLine progress("export", options.quiet || Terminal::of(*fd).interactive);
         auto visited = (*reader)->visit(
-            *filter,
+            *condition,
             [&](const codec::Span& span) {
                 written = writer.add(codec::to_jsonl(span));
                 ++spans;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "spanring/query/traceql.hpp"
 #include "term.hpp"
 
 namespace spanring::tools {
@@ -17,6 +18,22 @@ Result<std::optional<std::int64_t>> optional_flag(const char* flag, const std::s
     auto value = parse(text);
     if (!value) return std::move(value).error().in(flag);
     return std::optional<std::int64_t>(*value);
+}
+
+// The spans that a TraceQL query names: what it says of whole traces is not for a flag.
+Result<store::Condition> spans_of_query(const std::string& text) {
+    query::Fault fault;
+    const auto parsed = query::parse(text, &fault);
+    const auto wrong = [&](const std::string& what) {
+        return Error{ErrorCode::kInvalidArgument, "--query: " + what};
+    };
+    if (!parsed) return wrong(fault.line() + " in " + text);
+    query::Query spans_alone;
+    spans_alone.spans.condition = parsed->spans.condition;
+    if (*parsed != spans_alone) return wrong("one '{ ... }' is expected, and nothing behind it");
+    if (auto matcher = store::Matcher::make(parsed->spans.condition); !matcher)
+        return wrong(matcher.error().message);
+    return parsed->spans.condition;
 }
 
 }  // namespace
@@ -38,10 +55,12 @@ void add_selection(CLI::App& command, Selection& selection) {
                     "With this attribute (may be repeated: all must match)")
         ->type_name("KEY=VALUE")
         ->group(kGroup);
+    option("--query", selection.query, "TRACEQL",
+           "That match: { span.code >= 500 && (duration > 1s || name =~ \"GET .*\") }");
     command.add_flag("-e,--error", selection.errors, "With an error")->group(kGroup);
 }
 
-Result<store::SpanFilter> to_filter(const Selection& selection, std::int64_t now_ns) {
+Result<store::Condition> to_condition(const Selection& selection, std::int64_t now_ns) {
     store::SpanFilter filter;
     if (!selection.service.empty()) filter.service = selection.service;
     if (!selection.operation.empty()) filter.operation = selection.operation;
@@ -70,7 +89,10 @@ Result<store::SpanFilter> to_filter(const Selection& selection, std::int64_t now
         }
         filter.attributes.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
     }
-    return filter;
+    if (selection.query.empty()) return store::Condition(filter);
+    auto query = spans_of_query(selection.query);
+    if (!query) return std::move(query).error();
+    return store::Condition::all_of({filter, std::move(*query)});
 }
 
 Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options) {

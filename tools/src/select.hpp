@@ -21,15 +21,17 @@ struct Selection {
     std::string since;
     std::string until;
     std::vector<std::string> attributes;
+    std::string query;
     bool errors{false};
 };
 
-/// Adds --service, --operation, --min, --max, --since, --until, --attribute, --error.
+/// Adds --service, --operation, --min, --max, --since, --until, --attribute, --query, --error.
 void add_selection(CLI::App& command, Selection& selection);
 
-/// Returns the filter that the flags describe. `now_ns`: what relative times count from.
+/// Returns the condition that the flags describe. `now_ns`: what relative times count from.
 /// Errors: kInvalidArgument, naming the flag.
-[[nodiscard]] Result<store::SpanFilter> to_filter(const Selection& selection, std::int64_t now_ns);
+[[nodiscard]] Result<store::Condition> to_condition(const Selection& selection,
+                                                    std::int64_t now_ns);
 
 /// Opens the database that the options name.
 [[nodiscard]] Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options);

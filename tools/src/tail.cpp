@@ -54,8 +54,10 @@ std::string span_line(const Span& span, const Terminal& terminal, bool verbose) 
 }
 
 Result<int> follow(const GlobalOptions& options, const TailOptions& wanted) {
-    auto filter = to_filter(wanted.selection, realtime_now_ns());
-    if (!filter) return std::move(filter).error();
+    auto condition = to_condition(wanted.selection, realtime_now_ns());
+    if (!condition) return std::move(condition).error();
+    const auto matcher = store::Matcher::make(*condition);
+    if (!matcher) return matcher.error();
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
     const Terminal terminal = Terminal::of(1);
@@ -68,7 +70,7 @@ Result<int> follow(const GlobalOptions& options, const TailOptions& wanted) {
     while (!interrupted() && !wanted_all()) {
         std::string out;
         auto newest = (*reader)->visit_after(position, [&](const Span& span) {
-            if (!filter->matches(span)) return true;
+            if (!matcher->matches(span)) return true;
             if (options.json) {
                 out += codec::to_jsonl(span);
                 if (out.back() != '\n') out += '\n';

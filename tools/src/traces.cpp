@@ -79,11 +79,11 @@ std::string as_table(const std::vector<TraceSummary>& traces) {
 }
 
 Result<int> find_traces(const GlobalOptions& options, const TracesOptions& wanted) {
-    auto filter = to_filter(wanted.selection, realtime_now_ns());
-    if (!filter) return std::move(filter).error();
+    auto condition = to_condition(wanted.selection, realtime_now_ns());
+    if (!condition) return std::move(condition).error();
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
-    auto traces = (*reader)->traces(*filter, wanted.limit);
+    auto traces = (*reader)->traces(*condition, wanted.limit);
     if (!traces) return std::move(traces).error();
     remark_warnings(**reader, options);
     if (traces->empty() && !options.quiet) remark("no trace matches");
@@ -101,6 +101,7 @@ void add_traces(CLI::App& app, Session& session) {
                     "spanring traces\n"
                     "spanring traces --service cart --min 50ms --since 15m\n"
                     "spanring traces --error --attribute http.status_code=500 --limit 5\n"
+                    "spanring traces --query '{ .http.status_code >= 500 || duration > 1s }'\n"
                     "spanring traces --json | jq -r '.[0].trace_id' | xargs spanring trace");
     auto wanted = std::make_shared<TracesOptions>();
     add_selection(*command, wanted->selection);

@@ -1,4 +1,4 @@
-// What --service, --min, --since, --attribute and the others may say: a filter, or one line that
+// What --service, --min, --since, --query and the others may say: a condition, or one line that
 // names the flag.
 #include <fuzzer/FuzzedDataProvider.h>
 
@@ -16,11 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t coun
                               &selection.duration_max, &selection.since, &selection.until}) {
         *text = in.ConsumeRandomLengthString(32);
     }
+    if (in.ConsumeBool()) selection.query = in.ConsumeRandomLengthString(256);
     while (in.remaining_bytes() > 0 && selection.attributes.size() < 8) {
         selection.attributes.push_back(in.ConsumeRandomLengthString(64));
     }
     constexpr std::int64_t kNow = 1'700'000'000'000'000'000;
-    const auto filter = tools::to_filter(selection, kNow);
+    const auto filter = tools::to_condition(selection, kNow);
     if (!filter) {
         const std::string& said = filter.error().message;
         require(said.find("--") != std::string::npos, "an error names the flag");

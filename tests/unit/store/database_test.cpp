@@ -83,10 +83,12 @@ TEST_F(Database, filters_choose_by_every_field) {
         const auto starts = [&](const SpanFilter& filter) {
             std::vector<std::int64_t> found;
             auto reader = open_reader(dir_.db());
+            const auto matcher = Matcher::make(filter);
+            EXPECT_TRUE(matcher.ok());
             EXPECT_TRUE(reader
                             ->visit(filter,
                                     [&](const codec::Span& span) {
-                                        EXPECT_TRUE(filter.matches(span));
+                                        EXPECT_TRUE(matcher->matches(span));
                                         found.push_back(*span.start_ns);
                                         return true;
                                     })
@@ -194,7 +196,7 @@ TEST_F(Database, traces_are_newest_first_with_summaries_over_the_whole_trace) {
         }
     }
     auto reader = open_reader(dir_.db());
-    auto traces = reader->traces({.service = "db"}, 2);
+    auto traces = reader->traces(SpanFilter{.service = "db"}, 2);
     ASSERT_TRUE(traces.ok());
     ASSERT_EQ(traces->size(), 2u);
     const TraceSummary& newest = traces->front();
@@ -207,7 +209,7 @@ TEST_F(Database, traces_are_newest_first_with_summaries_over_the_whole_trace) {
     EXPECT_THAT(newest.services, ElementsAre("db", "web"));
     EXPECT_EQ((*traces)[1].root_operation, "root3");
     EXPECT_EQ(reader->traces({}, 100)->size(), 4u);
-    EXPECT_THAT(*reader->traces({.service = "nobody"}, 100), IsEmpty());
+    EXPECT_THAT(*reader->traces(SpanFilter{.service = "nobody"}, 100), IsEmpty());
     EXPECT_THAT(*reader->traces({}, 0), IsEmpty());
 }
 

@@ -8,15 +8,10 @@ namespace {
 constexpr std::int64_t kNow = 1'763'700'000'000'000'000;
 
 TEST(Selection, without_flags_lets_every_span_through) {
-    const auto filter = to_filter(Selection{}, kNow);
-    ASSERT_TRUE(filter.ok());
-    EXPECT_FALSE(filter->service || filter->operation || filter->duration_ns_min ||
-                 filter->duration_ns_max || filter->since_ns || filter->until_ns ||
-                 filter->errors_only);
-    EXPECT_TRUE(filter->attributes.empty());
+    EXPECT_EQ(to_condition(Selection{}, kNow).value(), store::Condition{});
 }
 
-TEST(Selection, becomes_the_filter_that_it_describes) {
+TEST(Selection, becomes_the_condition_that_it_describes) {
     Selection selection;
     selection.service = "cart";
     selection.operation = "GET /";
@@ -26,32 +21,53 @@ TEST(Selection, becomes_the_filter_that_it_describes) {
     selection.until = "2025-11-21T04:40:00Z";
     selection.attributes = {"http.status_code=500", "query=a=b", "empty="};
     selection.errors = true;
-    const auto filter = to_filter(selection, kNow);
-    ASSERT_TRUE(filter.ok());
-    EXPECT_EQ(filter->service, "cart");
-    EXPECT_EQ(filter->operation, "GET /");
-    EXPECT_EQ(filter->duration_ns_min, 1'500'000);
-    EXPECT_EQ(filter->duration_ns_max, 2'000'000'000);
-    EXPECT_EQ(filter->since_ns, kNow - 900'000'000'000);
-    EXPECT_EQ(filter->until_ns, kNow);
-    EXPECT_TRUE(filter->errors_only);
-    const std::vector<std::pair<std::string, std::string>> wanted{
-        {"http.status_code", "500"}, {"query", "a=b"}, {"empty", ""}};
-    EXPECT_EQ(filter->attributes, wanted);
+    const store::SpanFilter filter{
+        .service = "cart",
+        .operation = "GET /",
+        .duration_ns_min = 1'500'000,
+        .duration_ns_max = 2'000'000'000,
+        .since_ns = kNow - 900'000'000'000,
+        .until_ns = kNow,
+        .attributes = {{"http.status_code", "500"}, {"query", "a=b"}, {"empty", ""}},
+        .errors_only = true};
+    EXPECT_EQ(to_condition(selection, kNow).value(), store::Condition(filter));
+}
+
+TEST(Selection, a_query_and_flags_are_both_to_be_met) {
+    Selection selection;
+    selection.service = "cart";
+    selection.query = "{ duration > 5ms }";
+    const auto slow = store::Condition::compare(store::Property::kDuration, store::Operator::kMore,
+                                                std::int64_t{5'000'000});
+    EXPECT_EQ(to_condition(selection, kNow).value(),
+              store::Condition::all_of({store::SpanFilter{.service = "cart"}, slow}));
+}
+
+TEST(Selection, a_query_that_is_none_is_pointed_at) {
+    Selection selection;
+    const auto said = [&](const char* query) {
+        selection.query = query;
+        return to_condition(selection, kNow).error().message;
+    };
+    EXPECT_EQ(said("{ name = }"),
+              "--query: column 10: a value was expected, found '}' in { name = }");
+    EXPECT_EQ(said("{ } | count() > 2").find("--query: one '{ ... }' is expected"), 0u);
+    EXPECT_EQ(said("{ } && { }").find("--query: one '{ ... }' is expected"), 0u);
+    EXPECT_EQ(said("{ rootName = \"a\" }").find("--query: what a whole trace has"), 0u);
 }
 
 TEST(Selection, errors_name_the_flag) {
     Selection selection;
     selection.duration_min = "fast";
-    EXPECT_EQ(to_filter(selection, kNow).error().message.find("--min"), 0u);
+    EXPECT_EQ(to_condition(selection, kNow).error().message.find("--min"), 0u);
     selection = {};
     selection.until = "tomorrow";
-    EXPECT_EQ(to_filter(selection, kNow).error().message.find("--until"), 0u);
+    EXPECT_EQ(to_condition(selection, kNow).error().message.find("--until"), 0u);
     selection = {};
     selection.attributes = {"novalue"};
-    EXPECT_EQ(to_filter(selection, kNow).error().message.find("--attribute"), 0u);
+    EXPECT_EQ(to_condition(selection, kNow).error().message.find("--attribute"), 0u);
     selection.attributes = {"=value"};
-    EXPECT_FALSE(to_filter(selection, kNow).ok());
+    EXPECT_FALSE(to_condition(selection, kNow).ok());
 }
 
 TEST(ParseTraceId, takes_32_and_16_digits_and_nothing_else) {

@@ -21,6 +21,7 @@
 #include "spanring/base/result.hpp"
 #include "spanring/codec/batch.hpp"
 #include "spanring/codec/span.hpp"
+#include "spanring/store/condition.hpp"
 #include "spanring/store/frame.hpp"
 
 namespace spanring::store {
@@ -127,7 +128,7 @@ public:
     virtual void keep_frames_above(std::uint64_t number) = 0;
 };
 
-/// Which spans: every given field must match. Strings are exact.
+/// The usual condition: every given field must match. Strings are exact.
 struct SpanFilter {
     std::optional<std::string> service{};
     std::optional<std::string> operation{};
@@ -139,7 +140,7 @@ struct SpanFilter {
         attributes{};  ///< key, value as text (integers in decimal, true/false)
     bool errors_only{false};
     std::optional<TraceId> trace_id{};
-    [[nodiscard]] bool matches(const codec::Span& span) const;
+    operator Condition() const;  // NOLINT: it is one
 };
 
 struct TraceSummary {
@@ -210,10 +211,11 @@ public:
     /// refresh (open does one).
     [[nodiscard]] virtual Result<void> refresh() = 0;
 
-    /// Visits every span that matches, windows and frames in commit order, then the spans that are
-    /// open now (unfinished). Frames that cannot match are skipped by the catalogue. A corrupt
-    /// frame is skipped, counted in `warnings()`, the visit goes on.
-    [[nodiscard]] virtual Result<void> visit(const SpanFilter& filter, const SpanVisitor& visitor,
+    /// Visits every span that satisfies the condition, windows and frames in commit order, then the
+    /// spans that are open now (unfinished). Frames that cannot match are skipped by the catalogue.
+    /// A corrupt frame is skipped, counted in `warnings()`, the visit goes on. Errors:
+    /// kInvalidArgument, of the condition.
+    [[nodiscard]] virtual Result<void> visit(const Condition& condition, const SpanVisitor& visitor,
                                              const Progress& progress = {}) = 0;
     /// Visits spans of frames committed after frame `after`; returns the newest frame number seen.
     /// For `tail` and sinks.
@@ -229,7 +231,7 @@ public:
     [[nodiscard]] virtual Result<std::vector<codec::Span>> trace(const TraceId& id) = 0;
     /// The `limit` traces with the latest matching spans, newest start first; summaries are over
     /// the whole trace, matching or not.
-    [[nodiscard]] virtual Result<std::vector<TraceSummary>> traces(const SpanFilter& filter,
+    [[nodiscard]] virtual Result<std::vector<TraceSummary>> traces(const Condition& condition,
                                                                    std::size_t limit) = 0;
     [[nodiscard]] virtual Result<std::vector<std::string>> services() = 0;
     [[nodiscard]] virtual Result<std::vector<OperationSummary>> operations(
