@@ -189,6 +189,7 @@ private:
     }
 
     Result<RowMask> by_trace(const Node& node) {
+        if (node.condition.op == Operator::kExists) return all();
         if (auto loaded = batch_.load(codec::Part::kTraces); !loaded)
             return std::move(loaded).error();
         RowMask mask = none();

@@ -131,11 +131,13 @@ bool Matcher::Node::fits_bool(bool flag) const {
 }
 
 bool Matcher::Node::fits(const TraceId& id) const {
+    if (condition.op == Operator::kExists) return true;
     const auto* literal = std::get_if<TraceId>(&condition.literal);
     return literal != nullptr && (id == *literal) == (condition.op == Operator::kEqual);
 }
 
 bool Matcher::Node::fits(const SpanId& id) const {
+    if (condition.op == Operator::kExists) return true;
     const auto* literal = std::get_if<SpanId>(&condition.literal);
     return literal != nullptr && (id == *literal) == (condition.op == Operator::kEqual);
 }

@@ -28,7 +28,14 @@ inline Condition any_comparison() {
                                       *rc::gen::element<std::string>("(a|x y|GET)*", "GET|a", ""));
         return Condition::compare(field, order(), word());
     };
-    switch (*rc::gen::inRange(0, 13)) {
+    switch (*rc::gen::inRange(0, 14)) {
+        case 13:
+            return Condition::compare(
+                *rc::gen::element(Property::kName, Property::kStatus, Property::kStatusMessage,
+                                  Property::kDuration, Property::kStart, Property::kTraceId,
+                                  Property::kSpanId, Property::kParentId, Property::kService,
+                                  Property::kScopeName, Property::kEventName),
+                Operator::kExists, {});
         case 0: return text(Property::kName);
         case 1:
             return text(*rc::gen::element(Property::kStatusMessage, Property::kService,

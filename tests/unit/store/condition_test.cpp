@@ -194,6 +194,16 @@ TEST(Condition, what_is_absent_satisfies_no_comparison) {
         Condition::compare(Property::kDuration, Operator::kUnequal, std::int64_t{1}), span));
 }
 
+TEST(Condition, a_root_is_a_span_whose_parent_does_not_exist) {
+    const Condition root =
+        Condition::negation(Condition::compare(Property::kParentId, Operator::kExists, {}));
+    Span span = span_with({});
+    EXPECT_TRUE(matches(root, span));
+    span.parent_id.bytes[7] = 1;
+    EXPECT_FALSE(matches(root, span));
+    EXPECT_TRUE(matches(Condition::compare(Property::kTraceId, Operator::kExists, {}), span));
+}
+
 TEST(Condition, an_attribute_of_the_span_stands_before_one_of_the_resource) {
     const Span span = span_with({{"zone", std::string("south")}});
     EXPECT_TRUE(matches(attribute("zone", Operator::kEqual, "south"), span));
