@@ -39,8 +39,10 @@ public:
 
 private:
     using Step = Result<void> (BatchDecoder::*)();
+    using RowReader = bool (*)(ByteReader&, LoadedRows*);
 
     [[nodiscard]] Result<ByteReader> section(SectionId id, Buffer* buffer);
+    [[nodiscard]] Result<void> get_rows(SectionId id, RowReader read, const char* what);
     [[nodiscard]] Result<void> once(unsigned bit, Step step);
     [[nodiscard]] Result<void> get_strings();
     [[nodiscard]] Result<void> get_tables();

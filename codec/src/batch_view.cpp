@@ -9,6 +9,11 @@
 namespace spanring::codec {
 namespace {
 
+ColumnHead head_of_column(Head head) {
+    const std::uint32_t kind = kind_with_target(head);
+    return {kind & SPANRING_REC_DETAIL_MASK, kind & SPANRING_TARGET_MASK, id_of(head)};
+}
+
 std::string_view text_of_bytes(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -20,14 +25,8 @@ std::span<const std::int64_t> as_signed(const std::vector<std::uint64_t>& words)
 
 }  // namespace
 
-std::uint32_t ColumnView::kind() const noexcept {
-    return kind_with_target(column_->head()) & SPANRING_REC_DETAIL_MASK;
-}
-std::uint32_t ColumnView::target() const noexcept {
-    return kind_with_target(column_->head()) & ~std::uint32_t{SPANRING_REC_DETAIL_MASK};
-}
-std::uint32_t ColumnView::id() const noexcept {
-    return id_of(column_->head());
+ColumnHead ColumnView::head() const noexcept {
+    return head_of_column(column_->head());
 }
 std::size_t ColumnView::size() const noexcept {
     return column_->size();
@@ -76,8 +75,8 @@ std::span<const std::uint32_t> BatchView::columns_of(std::size_t shape) const no
 std::size_t BatchView::column_count() const noexcept {
     return decoder_->column_heads().size();
 }
-std::uint32_t BatchView::column_head(std::size_t column) const noexcept {
-    return decoder_->column_heads()[column];
+ColumnHead BatchView::column_head(std::size_t column) const noexcept {
+    return head_of_column(decoder_->column_heads()[column]);
 }
 
 Result<void> BatchView::load(unsigned parts) {

@@ -225,11 +225,15 @@ Result<void> BatchDecoder::get_trace_sizes() {
     return {};
 }
 
-Result<void> BatchDecoder::get_spans() {
+Result<void> BatchDecoder::get_rows(SectionId id, RowReader read, const char* what) {
     Buffer buffer;
-    auto in = section(SectionId::kSpans, &buffer);
+    auto in = section(id, &buffer);
     if (!in) return std::move(in).error();
-    return codec::get_spans(*in, &rows_) ? Result<void>{} : corrupt_batch("span ids");
+    return read(*in, &rows_) ? Result<void>{} : corrupt_batch(what);
+}
+
+Result<void> BatchDecoder::get_spans() {
+    return get_rows(SectionId::kSpans, codec::get_spans, "span ids");
 }
 
 Result<void> BatchDecoder::get_traces() {
@@ -242,24 +246,15 @@ Result<void> BatchDecoder::get_traces() {
 }
 
 Result<void> BatchDecoder::get_parents() {
-    Buffer buffer;
-    auto in = section(SectionId::kParents, &buffer);
-    if (!in) return std::move(in).error();
-    return codec::get_parents(*in, &rows_) ? Result<void>{} : corrupt_batch("parents");
+    return get_rows(SectionId::kParents, codec::get_parents, "parents");
 }
 
 Result<void> BatchDecoder::get_starts() {
-    Buffer buffer;
-    auto in = section(SectionId::kStarts, &buffer);
-    if (!in) return std::move(in).error();
-    return codec::get_starts(*in, &rows_) ? Result<void>{} : corrupt_batch("start times");
+    return get_rows(SectionId::kStarts, codec::get_starts, "start times");
 }
 
 Result<void> BatchDecoder::get_durations() {
-    Buffer buffer;
-    auto in = section(SectionId::kDurations, &buffer);
-    if (!in) return std::move(in).error();
-    return codec::get_durations(*in, &rows_) ? Result<void>{} : corrupt_batch("durations");
+    return get_rows(SectionId::kDurations, codec::get_durations, "durations");
 }
 
 Result<void> BatchDecoder::deal_durations() {

@@ -15,24 +15,9 @@
 
 namespace spanring::store {
 
+using codec::ColumnHead;
 using codec::Row;
 using codec::RowFlag;
-
-namespace {
-
-constexpr std::uint32_t kKindMask = SPANRING_REC_DETAIL_MASK;
-
-constexpr std::uint32_t kind_of(std::uint32_t head) noexcept {
-    return head & kKindMask;
-}
-constexpr std::uint32_t target_of(std::uint32_t head) noexcept {
-    return head & SPANRING_TARGET_MASK;
-}
-constexpr codec::StringId id_of(std::uint32_t head) noexcept {
-    return head >> 8;
-}
-
-}  // namespace
 
 class BatchSelector {
 public:
@@ -132,19 +117,19 @@ private:
                 if (node.condition.field.scope == Scope::kResource) return by_resource(node);
                 if (node.condition.field.scope == Scope::kEvent ||
                     node.condition.field.scope == Scope::kLink)
-                    return by_span(node, [&](std::uint32_t head) {
-                        return target_of(head) == SPANRING_TARGET_ITEM &&
-                               codec::is_attribute(kind_of(head)) &&
-                               tables.string(id_of(head)) == node.condition.field.key;
+                    return by_span(node, [&](const ColumnHead& head) {
+                        return head.target == SPANRING_TARGET_ITEM &&
+                               codec::is_attribute(head.kind) &&
+                               tables.string(head.id) == node.condition.field.key;
                     });
                 return by_attribute(node);
             case Property::kStatusMessage:
                 return by_span(
-                    node, [](std::uint32_t head) { return kind_of(head) == SPANRING_REC_STATUS; });
+                    node, [](const ColumnHead& head) { return head.kind == SPANRING_REC_STATUS; });
             case Property::kEventName:
-                return by_span(node, [&](std::uint32_t head) {
-                    return kind_of(head) == SPANRING_REC_EVENT_AT &&
-                           node.fits_text(tables.string(id_of(head)));
+                return by_span(node, [&](const ColumnHead& head) {
+                    return head.kind == SPANRING_REC_EVENT_AT &&
+                           node.fits_text(tables.string(head.id));
                 });
             case Property::kSpanId:
             case Property::kParentId: return by_id(node);
@@ -253,10 +238,9 @@ private:
         std::vector<std::uint32_t> columns;
         for (std::size_t s = 0; s < decides.size(); ++s) {
             for (const std::uint32_t c : batch_.columns_of(s)) {
-                const std::uint32_t head = batch_.column_head(c);
-                if (target_of(head) != SPANRING_TARGET_SPAN ||
-                    !codec::is_attribute(kind_of(head)) ||
-                    tables.string(id_of(head)) != node.condition.field.key)
+                const ColumnHead head = batch_.column_head(c);
+                if (head.target != SPANRING_TARGET_SPAN || !codec::is_attribute(head.kind) ||
+                    tables.string(head.id) != node.condition.field.key)
                     continue;
                 decides[s] = c;
                 if (std::ranges::find(columns, c) == columns.end()) columns.push_back(c);
@@ -293,7 +277,7 @@ private:
         const auto fill = [&](auto&& of) {
             for (std::size_t i = 0; i < fits.size(); ++i) fits[i] = of(i);
         };
-        switch (column.kind()) {
+        switch (column.head().kind) {
             case SPANRING_REC_ATTR_BOOL:
                 fill([&](std::size_t i) { return node.fits_bool((column.word(i) & 1) != 0); });
                 break;
@@ -309,9 +293,9 @@ private:
                 break;
             default: {
                 const auto of_text = [&](std::string_view text) {
-                    if (column.kind() == SPANRING_REC_ATTR_STRING) return node.fits_text(text);
+                    if (column.head().kind == SPANRING_REC_ATTR_STRING) return node.fits_text(text);
                     codec::Detail detail;
-                    detail.kind = column.kind();
+                    detail.kind = column.head().kind;
                     detail.low = static_cast<std::uint32_t>(text.size());
                     detail.body = std::as_bytes(std::span(text));
                     const auto value = codec::attribute_value(detail);

@@ -98,7 +98,7 @@ TEST(BatchViewProperties, some_rows_are_those_of_the_whole) {
 std::vector<std::pair<std::size_t, Value>> values_of(const ColumnView& column) {
     std::vector<std::pair<std::size_t, Value>> values;
     for (std::size_t i = 0; i < column.size(); ++i) {
-        switch (column.kind()) {
+        switch (column.head().kind) {
             case SPANRING_REC_ATTR_BOOL:
                 values.emplace_back(column.rows()[i], column.word(i) != 0);
                 break;
@@ -111,7 +111,7 @@ std::vector<std::pair<std::size_t, Value>> values_of(const ColumnView& column) {
             default: {
                 const std::string_view text = column.text(i);
                 if (column.entry_count() != 0) RC_ASSERT(column.entry(column.entry_of(i)) == text);
-                const Detail detail{column.kind(), column.target(), column.id(),
+                const Detail detail{column.head().kind, column.head().target, column.head().id,
                                     static_cast<std::uint32_t>(text.size()),
                                     std::as_bytes(std::span(text))};
                 values.emplace_back(column.rows()[i], attribute_value(detail).value());
@@ -135,14 +135,12 @@ TEST(BatchViewProperties, columns_hold_every_attribute_of_every_row_in_order) {
         for (std::size_t c = 0; c < view.column_count(); ++c) {
             const auto column = view.column(c);
             RC_ASSERT(column.ok());
-            RC_ASSERT((column->kind() | column->target() | column->id() << 8) ==
-                      view.column_head(c));
-            if (column->target() != SPANRING_TARGET_SPAN || column->size() == 0) continue;
-            if (column->kind() < SPANRING_REC_ATTR_BOOL ||
-                column->kind() > SPANRING_REC_ATTR_STRING_ARRAY)
-                continue;
+            const ColumnHead head = column->head();
+            RC_ASSERT(head == view.column_head(c));
+            if (head.target != SPANRING_TARGET_SPAN || column->size() == 0) continue;
+            if (!is_attribute(head.kind)) continue;
             auto values = values_of(*column);
-            const std::string key(view.tables().string(column->id()));
+            const std::string key(view.tables().string(head.id));
             found[key + std::to_string(values.front().second.index())] = std::move(values);
         }
         RC_ASSERT(found == expected);

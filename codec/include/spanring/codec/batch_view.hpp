@@ -41,13 +41,19 @@ struct Part {
     };
 };
 
+/// What all records of a column have in common.
+struct ColumnHead {
+    std::uint32_t kind{0};    ///< SPANRING_REC_*, without target
+    std::uint32_t target{0};  ///< SPANRING_TARGET_*
+    std::uint32_t id{0};      ///< of attributes and events: a StringId
+    bool operator==(const ColumnHead&) const = default;
+};
+
 /// The values of one column of details: those of one key and type, in the order of the rows. Valid
 /// as long as its view. What a value is: by the kind of the records (docs/format/batch.md).
 class ColumnView {
 public:
-    [[nodiscard]] std::uint32_t kind() const noexcept;    ///< SPANRING_REC_*, without target
-    [[nodiscard]] std::uint32_t target() const noexcept;  ///< SPANRING_TARGET_*
-    [[nodiscard]] std::uint32_t id() const noexcept;      ///< of attributes and events: a StringId
+    [[nodiscard]] ColumnHead head() const noexcept;
     [[nodiscard]] std::size_t size() const noexcept;
     /// The row of each value, ascending: a row may have several.
     [[nodiscard]] std::span<const std::uint32_t> rows() const noexcept { return rows_; }
@@ -86,8 +92,8 @@ public:
     /// The columns of a shape's details, in their order; one may stand there several times.
     [[nodiscard]] std::span<const std::uint32_t> columns_of(std::size_t shape) const noexcept;
     [[nodiscard]] std::size_t column_count() const noexcept;
-    /// Kind with target in the lowest 8 bits, id above, of a column that need not be loaded.
-    [[nodiscard]] std::uint32_t column_head(std::size_t column) const noexcept;
+    /// Of a column that need not be loaded.
+    [[nodiscard]] ColumnHead column_head(std::size_t column) const noexcept;
 
     /// Decodes these parts (Part), unless that was done before. Errors: kCorrupt.
     [[nodiscard]] Result<void> load(unsigned parts);
