@@ -150,7 +150,7 @@ private:
     Condition comparison() {
         const Token first = token_;
         if (const auto field = take_field()) {
-            if (const auto op = take_operator()) return compared(first, *field, *op, take_value());
+            if (const auto op = take_operator()) return compared(*field, *op, take_value());
             return bare(first, *field);
         }
         if (first.kind == TokenKind::kWord && (first.text == "true" || first.text == "false")) {
@@ -158,31 +158,27 @@ private:
             if (!next_is_operator()) {
                 return first.text == "true" ? Condition{} : Condition::negation(Condition{});
             }
-            return turned(value_of(first));
+            return turned(first);
         }
         return turned(take_value());
     }
     /// "5ms < duration"
-    Condition turned(const Value& value) {
-        const Token at = token_;
+    Condition turned(const Token& value) {
         const auto op = take_operator();
-        if (!op) wrong_at(at, "an operator was expected behind the value, " + found());
-        const Token first = token_;
-        const auto field = take_field();
-        if (!field) wrong("a field was expected, " + found());
-        return compared(first, *field, mirrored(*op), value);
+        if (!op) wrong("an operator was expected behind the value, " + found());
+        return compared(field(), mirrored(*op), value);
     }
     /// A field by itself: an attribute that is true.
     Condition bare(const Token& at, const Field& field) {
         if (field.property != Property::kAttribute)
-            wrong_at(token_, "an operator was expected behind '" + at.text + "', " + found());
+            wrong("an operator was expected behind '" + at.text + "', " + found());
         return Condition::compare(field, Operator::kEqual, true);
     }
 
-    Condition compared(const Token& at, const Field& field, Operator op, const Value& value) {
+    Condition compared(const Field& field, Operator op, const Token& value) {
         std::string what;
         auto made = comparison_of(field, op, value, &what);
-        if (!made) wrong_at(value.token.kind == TokenKind::kEnd ? at : value.token, what);
+        if (!made) wrong_at(value, what);
         return std::move(*made);
     }
 
@@ -211,9 +207,8 @@ private:
         if (op) advance();
         return op;
     }
-    Value take_value() {
+    Token take_value() {
         const Token token = token_;
-        std::string what;
         if (token.kind == TokenKind::kWord && !word_is_value(token)) {
             wrong("a value was expected, " + found() +
                   (token.attribute ? "; fields are compared with values alone"
@@ -222,7 +217,7 @@ private:
         if (token.kind == TokenKind::kEnd || token.kind == TokenKind::kMark)
             wrong("a value was expected, " + found());
         advance();
-        return value_of(token);
+        return token;
     }
 
     // --- stages

@@ -42,18 +42,16 @@ bool is_plain(std::string_view key) {
     return !key.empty() && key.front() != '"';
 }
 
-// With a point or an exponent, so that it stays no whole number.
-std::string decimal(double number) {
-    std::array<char, 32> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
-    std::string text(buffer.data(), end.ptr);
-    return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
-}
-
 std::string number(double value) {
     std::array<char, 32> buffer{};
     const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
     return {buffer.data(), end.ptr};
+}
+
+// With a point or an exponent, so that it stays no whole number.
+std::string decimal(double value) {
+    const std::string text = number(value);
+    return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 
 std::string literal(const Condition& condition) {

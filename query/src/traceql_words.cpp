@@ -265,10 +265,9 @@ Operator mirrored(Operator op) noexcept {
     }
 }
 
-std::optional<Condition> comparison_of(const Field& field, Operator op, const Value& value,
+std::optional<Condition> comparison_of(const Field& field, Operator op, const Token& value,
                                        std::string* what) {
-    const Token& token = value.token;
-    if (token.kind == TokenKind::kWord && token.text == "nil") {
+    if (value.kind == TokenKind::kWord && value.text == "nil") {
         if (op != Operator::kEqual && op != Operator::kUnequal) {
             *what = "nil is what is absent: '= nil' and '!= nil' alone";
             return std::nullopt;
@@ -276,7 +275,7 @@ std::optional<Condition> comparison_of(const Field& field, Operator op, const Va
         Condition there = Condition::compare(field, Operator::kExists, {});
         return op == Operator::kUnequal ? there : Condition::negation(std::move(there));
     }
-    auto literal = LiteralOf(field, op, token, what).literal();
+    auto literal = LiteralOf(field, op, value, what).literal();
     if (!literal) return std::nullopt;
     Condition made = Condition::compare(field, op, std::move(*literal));
     if (is_regex(op)) {

@@ -10,24 +10,17 @@
 
 namespace spanring::query {
 
-/// A value as written; what it means depends on the field.
-struct Value {
-    Token token;
-};
-
 /// Returns the field that the word names. Nothing, with *what empty: it names none, and may be a
 /// value; with *what: it looks like one, and that is wrong with it.
 [[nodiscard]] std::optional<store::Field> field_of(const Token& word, std::string* what);
 [[nodiscard]] bool word_is_value(const Token& word);
-[[nodiscard]] inline Value value_of(const Token& token) {
-    return {token};
-}
 [[nodiscard]] std::optional<store::Operator> operator_of(std::string_view mark);
 /// What a < b is from the other side.
 [[nodiscard]] store::Operator mirrored(store::Operator op) noexcept;
-/// Returns the condition, or nothing and *what.
+/// `value`: as written; what it means depends on the field. Returns the condition, or nothing and
+/// *what.
 [[nodiscard]] std::optional<store::Condition> comparison_of(const store::Field& field,
-                                                            store::Operator op, const Value& value,
+                                                            store::Operator op, const Token& value,
                                                             std::string* what);
 [[nodiscard]] std::optional<SeriesFunction> series_function_of(std::string_view word);
 [[nodiscard]] std::optional<Aggregate> aggregate_of(std::string_view word);
