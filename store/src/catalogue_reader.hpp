@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,9 @@
 #include "sqlite.hpp"
 
 namespace spanring::store {
+
+/// Above every start: of what is not known.
+inline constexpr std::int64_t kNoStartMax = std::numeric_limits<std::int64_t>::max();
 
 /// A range of bytes of one window that holds whole frames: an extent of the catalogue, or a part of
 /// the tail that it does not hold yet (id 0; services and times unknown).
@@ -38,6 +42,10 @@ struct Piece {
     bool compacted{false};                ///< the offset is one of the window's compacted file
     std::vector<std::uint32_t> services;  ///< ids, ascending
     [[nodiscard]] bool indexed() const noexcept { return id != 0; }
+    /// What the catalogue does not know may hold anything.
+    [[nodiscard]] std::int64_t latest_start() const noexcept {
+        return indexed() ? start_ns_max : kNoStartMax;
+    }
 };
 
 class CatalogueReader {

@@ -261,6 +261,7 @@ Result<void> LogView::refresh_open_spans() {
         // All that the catalogue knows is gone, and what came since has no frame yet.
         fold_window_ = 0;
         fold_ = StateFold(StateFold::What::kOpenSpans);
+        open_batches_.reset();
         return {};
     }
     bool anew = fold_window_ == 0 || fold_window_ < windows_.front();
@@ -275,6 +276,7 @@ Result<void> LogView::refresh_open_spans() {
         fold_window_ = *start;
         fold_offset_ = 0;
         fold_ = StateFold(StateFold::What::kOpenSpans);
+        open_batches_.reset();
     }
     for (auto w = std::lower_bound(windows_.begin(), end, fold_window_); w != end; ++w) fold_on(*w);
     return {};
@@ -291,9 +293,19 @@ void LogView::fold_on(std::uint64_t window) {
         auto found = scanner.next(&place);
         if (!found || !*found) break;
         if (auto applied = fold_.apply(scanner, place); !applied) warn(applied.error().message);
+        open_batches_.reset();
         fold_offset_ = scanner.position();
     }
     for (std::string& line : fold_.take_warnings()) warn(std::move(line));
+}
+
+const std::vector<std::vector<std::byte>>& LogView::open_batches() {
+    if (!open_batches_) {
+        auto encoded = fold_.open_spans().encoded();
+        if (!encoded) warn("open spans are not shown: " + encoded.error().message);
+        open_batches_ = encoded ? std::move(*encoded) : std::vector<std::vector<std::byte>>{};
+    }
+    return *open_batches_;
 }
 
 bool LogView::each_frame(const Piece& piece, const FrameTaker& take) {

@@ -39,9 +39,9 @@ public:
         const std::function<Result<void>(CatalogueReader&)>& inside = {});
 
     [[nodiscard]] const std::vector<Piece>& pieces() const noexcept { return pieces_; }
-    [[nodiscard]] const codec::Batch& open_rows() const noexcept {
-        return fold_.open_spans().batch();
-    }
+    /// The spans that are open, encoded as finished ones are, but unfinished. Valid until the next
+    /// refresh.
+    [[nodiscard]] const std::vector<std::vector<std::byte>>& open_batches();
     /// Of the tail only: what the catalogue does not say yet.
     [[nodiscard]] const LossTotals& tail_losses() const noexcept { return tail_losses_; }
     [[nodiscard]] std::uint64_t newest_frame() const noexcept { return newest_; }
@@ -113,6 +113,7 @@ private:
     StateFold fold_{StateFold::What::kOpenSpans};
     std::uint64_t fold_window_{0};
     std::uint64_t fold_offset_{0};
+    std::optional<std::vector<std::vector<std::byte>>> open_batches_;  ///< of fold_ as it is now
     std::uint64_t newest_{0};
     std::map<std::uint64_t, std::shared_ptr<const WindowFile>> files_;
     std::set<std::uint64_t> replaced_;  ///< visited as a whole in this pass

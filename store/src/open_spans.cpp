@@ -1,5 +1,7 @@
 #include "open_spans.hpp"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -97,6 +99,30 @@ void OpenSpans::compact() {
         kept.insert(kept.end(), from, from + row.details_bytes);
     }
     batch_.details = std::move(kept);
+}
+
+Result<std::vector<std::vector<std::byte>>> OpenSpans::encoded() const {
+    using codec::RowFlag;
+    constexpr std::uint32_t kOfCarryOver =
+        RowFlag::kAppend | RowFlag::kPendingEnd | RowFlag::kStartOffset;
+    std::vector<std::vector<std::byte>> out;
+    if (batch_.rows.empty()) return out;
+    codec::Batch part = batch_;
+    codec::Encoder encoder;
+    for (std::size_t begin = 0; begin < batch_.rows.size(); begin += codec::kBatchSpansLimit) {
+        const auto rows = std::span(batch_.rows).subspan(begin);
+        const auto some = rows.first(std::min(rows.size(), codec::kBatchSpansLimit));
+        part.rows.assign(some.begin(), some.end());
+        for (codec::Row& row : part.rows) {
+            const bool ended = (row.flags & RowFlag::kPendingEnd) != 0;
+            row.flags = (row.flags & ~kOfCarryOver) | (ended ? 0u : RowFlag::kUnfinished);
+            if ((row.flags & RowFlag::kHasDuration) == 0) row.duration_ns = 0;
+        }
+        auto encoded = encoder.encode(part);
+        if (!encoded) return std::move(encoded).error();
+        out.push_back(std::move(*encoded));
+    }
+    return out;
 }
 
 codec::Batch OpenSpans::take() {

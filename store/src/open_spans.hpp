@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "spanring/base/result.hpp"
 #include "spanring/codec/batch.hpp"
@@ -28,6 +29,9 @@ public:
     /// The rows: complete, without kAppend. Valid until the next change.
     [[nodiscard]] const codec::Batch& batch() const noexcept { return batch_; }
     [[nodiscard]] codec::Batch take();
+    /// The rows as batches of spans that are unfinished, or, if only details from other threads may
+    /// still come, as good as finished. Errors: as codec::encode.
+    [[nodiscard]] Result<std::vector<std::vector<std::byte>>> encoded() const;
 
 private:
     struct Key {

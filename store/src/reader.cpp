@@ -20,21 +20,30 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
     return std::unique_ptr<Reader>(std::move(reader));
 }
 
+bool ReaderImpl::take_batch(std::span<const std::byte> encoded, const BatchTaker& take,
+                            const std::function<std::string()>& place) {
+    auto batch = codec::BatchView::open(encoded);
+    const auto taken = batch ? take(*batch) : Result<bool>(std::move(batch).error());
+    if (taken) return *taken;
+    view_.warn(place() + ": " + taken.error().message);
+    return true;
+}
+
 bool ReaderImpl::each_batch(const Piece& piece, const BatchTaker& take) {
-    return view_.each_frame(
-        piece, [&](const FramePlace& place, const FrameView& frame, const std::string& file) {
-            for (const auto encoded : frame.batches) {
-                auto batch = codec::BatchView::open(encoded);
-                const auto taken = batch ? take(*batch) : Result<bool>(std::move(batch).error());
-                if (!taken) {
-                    view_.warn(file + ": skipped a batch of the frame at " +
-                               std::to_string(place.offset) + ": " + taken.error().message);
-                } else if (!*taken) {
-                    return false;
-                }
-            }
-            return true;
+    return view_.each_frame(piece, [&](const FramePlace& place, const FrameView& frame,
+                                       const std::string& file) {
+        return std::ranges::all_of(frame.batches, [&](auto encoded) {
+            return take_batch(encoded, take, [&] {
+                return file + ": skipped a batch of the frame at " + std::to_string(place.offset);
+            });
         });
+    });
+}
+
+bool ReaderImpl::each_open_batch(const BatchTaker& take) {
+    return std::ranges::all_of(view_.open_batches(), [&](const auto& encoded) {
+        return take_batch(encoded, take, [] { return std::string("skipped spans that are open"); });
+    });
 }
 
 bool ReaderImpl::materialise(const codec::Batch& batch, std::size_t index, codec::Span* span) {
@@ -45,13 +54,6 @@ bool ReaderImpl::materialise(const codec::Batch& batch, std::size_t index, codec
     }
     *span = std::move(*built);
     if (!span->resource) span->resource = std::make_shared<const codec::Attributes>();
-    return true;
-}
-
-bool ReaderImpl::materialise_open(const codec::Batch& batch, std::size_t index, codec::Span* span) {
-    if (!materialise(batch, index, span)) return false;
-    // A pending one has ended: only details from other threads may still come.
-    span->unfinished = (batch.rows[index].flags & codec::RowFlag::kPendingEnd) == 0;
     return true;
 }
 
@@ -124,36 +126,63 @@ bool ReaderImpl::may_match(const Piece& piece, const ConditionBounds& bounds,
     return !bounds.traces || filter_allows(piece, wanted);
 }
 
-Result<void> ReaderImpl::visit(const Condition& condition, const SpanVisitor& visitor,
-                               const Progress& progress) {
+std::vector<const Piece*> ReaderImpl::pieces_in(VisitOptions::Order order) const {
+    std::vector<const Piece*> pieces;
+    pieces.reserve(view_.pieces().size());
+    for (const Piece& piece : view_.pieces()) pieces.push_back(&piece);
+    if (order == VisitOptions::Order::kNewest)
+        std::ranges::stable_sort(pieces, std::greater(),
+                                 [](const Piece* piece) { return piece->latest_start(); });
+    return pieces;
+}
+
+Result<void> ReaderImpl::visit_batches(const Condition& condition, const BatchVisitor& visitor,
+                                       const VisitOptions& options) {
     const auto matcher = Matcher::make(condition);
     if (!matcher) return matcher.error();
     const ConditionBounds bounds = bounds_of(condition);
     const WantedTraces wanted = wanted_by(bounds);
-    std::uint64_t total = 0;
-    for (const Piece& piece : view_.pieces()) total += piece.bytes;
-    std::uint64_t done = 0;
-    codec::Span span;
-    const auto visit_batch = [&](codec::BatchView& batch) -> Result<bool> {
+    const auto take = [&](codec::BatchView& batch) -> Result<bool> {
         auto matching = matcher->select(batch);
         if (!matching) return std::move(matching).error();
         if (matching->none()) return true;
-        const auto rows = batch.rows(matching->numbers());
-        if (!rows) return rows.error();
-        for (std::size_t i = 0; i < rows->rows.size(); ++i)
-            if (materialise(*rows, i, &span) && !visitor(span)) return false;
-        return true;
+        return visitor(batch, *matching);
     };
+    const auto may_go_on = [&](std::int64_t start_ns_max) {
+        return !options.go_on || options.go_on(start_ns_max);
+    };
+    const bool newest_first = options.order == VisitOptions::Order::kNewest;
+    const auto pieces = pieces_in(options.order);
+    std::uint64_t total = 0;
+    for (const Piece* piece : pieces) total += piece->bytes;
     view_.begin_pass();
-    for (const Piece& piece : view_.pieces()) {
-        if (may_match(piece, bounds, wanted) && !each_batch(piece, visit_batch)) return {};
-        done += piece.bytes;
-        if (progress) progress(done, total);
+    if (newest_first && (!may_go_on(kNoStartMax) || !each_open_batch(take))) return {};
+    std::uint64_t done = 0;
+    for (const Piece* piece : pieces) {
+        if (!may_go_on(piece->latest_start())) return {};
+        if (may_match(*piece, bounds, wanted) && !each_batch(*piece, take)) return {};
+        done += piece->bytes;
+        if (options.progress) options.progress(done, total);
     }
-    const codec::Batch& open = view_.open_rows();
-    for (std::size_t i = 0; i < open.rows.size(); ++i)
-        if (materialise_open(open, i, &span) && matcher->matches(span) && !visitor(span)) return {};
+    if (!newest_first && may_go_on(kNoStartMax)) (void)each_open_batch(take);
     return {};
+}
+
+Result<void> ReaderImpl::visit(const Condition& condition, const SpanVisitor& visitor,
+                               const Progress& progress) {
+    codec::Span span;
+    VisitOptions options;
+    options.progress = progress;
+    return visit_batches(
+        condition,
+        [&](codec::BatchView& batch, const RowMask& matching) -> Result<bool> {
+            const auto rows = batch.rows(matching.numbers());
+            if (!rows) return rows.error();
+            for (std::size_t i = 0; i < rows->rows.size(); ++i)
+                if (materialise(*rows, i, &span) && !visitor(span)) return false;
+            return true;
+        },
+        options);
 }
 
 CommittedFrame ReaderImpl::committed(const FramePlace& place, const FrameView& view,

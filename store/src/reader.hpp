@@ -24,6 +24,8 @@ public:
     Result<void> refresh() override { return view_.refresh(); }
     Result<void> visit(const Condition& condition, const SpanVisitor& visitor,
                        const Progress& progress) override;
+    Result<void> visit_batches(const Condition& condition, const BatchVisitor& visitor,
+                               const VisitOptions& options) override;
     Result<std::uint64_t> visit_after(std::uint64_t after, const SpanVisitor& visitor) override;
     Result<std::uint64_t> visit_frames_after(std::uint64_t after,
                                              const FrameVisitor& visitor) override;
@@ -47,6 +49,11 @@ private:
     /// Visits the finished spans of a piece, batch by batch; a batch that cannot be read is skipped
     /// with a warning. Returns false if stopped.
     bool each_batch(const Piece& piece, const BatchTaker& take);
+    /// The same of the spans that are open.
+    bool each_open_batch(const BatchTaker& take);
+    bool take_batch(std::span<const std::byte> encoded, const BatchTaker& take,
+                    const std::function<std::string()>& place);
+    [[nodiscard]] std::vector<const Piece*> pieces_in(VisitOptions::Order order) const;
     /// The traces that the bounds name, or none.
     [[nodiscard]] WantedTraces wanted_by(const ConditionBounds& bounds);
     /// By what the catalogue knows. Tail pieces always may.
@@ -58,13 +65,11 @@ private:
     [[nodiscard]] WantedTraces wanted_of(const std::vector<TraceId>& ids);
     /// Row `index` as a span; false with a warning if it cannot be read.
     bool materialise(const codec::Batch& batch, std::size_t index, codec::Span* span);
-    bool materialise_open(const codec::Batch& batch, std::size_t index, codec::Span* span);
 
     /// All spans of these traces, also open ones, in the order of `ids`, by start.
     [[nodiscard]] std::vector<std::vector<codec::Span>> collect(const std::vector<TraceId>& ids);
-    [[nodiscard]] std::vector<TraceId> newest_matches(const Matcher& matcher,
-                                                      const ConditionBounds& bounds,
-                                                      std::size_t limit);
+    [[nodiscard]] Result<std::vector<TraceId>> newest_matches(const Condition& condition,
+                                                              std::size_t limit);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operation_counts();
 
     [[nodiscard]] CommittedFrame committed(const FramePlace& place, const FrameView& view,

@@ -139,67 +139,46 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
     view_.begin_pass();
     for (const Piece& piece : view_.pieces())
         if (filter_allows(piece, wanted_anywhere)) (void)each_batch(piece, take_from);
-    const codec::Batch& open = view_.open_rows();
-    const Wanted wanted = wanted_in(open);
-    for (std::size_t i = 0; i < open.rows.size(); ++i) {
-        const auto found = wanted.find(trace_key(open.rows[i]));
-        if (found != wanted.end() && materialise_open(open, i, &span))
-            traces[found->second].push_back(std::move(span));
-    }
+    (void)each_open_batch(take_from);
     for (auto& spans : traces) sort_by_start(spans);
     return traces;
 }
 
-std::vector<TraceId> ReaderImpl::newest_matches(const Matcher& matcher,
-                                                const ConditionBounds& bounds, std::size_t limit) {
+Result<std::vector<TraceId>> ReaderImpl::newest_matches(const Condition& condition,
+                                                        std::size_t limit) {
     Candidates candidates(limit);
-    const auto take_from = [&](codec::BatchView& batch) -> Result<bool> {
-        auto matching = matcher.select(batch);
-        if (!matching) return std::move(matching).error();
-        if (matching->none()) return true;
-        if (auto loaded = batch.load(codec::Part::kTraces | codec::Part::kStarts); !loaded)
-            return std::move(loaded).error();
-        for (const codec::TraceRows& trace : batch.traces()) {
-            std::optional<std::int64_t> latest;
-            for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i) {
-                if (!matching->has(i)) continue;
-                const bool has_start = (batch.shape_of(i).flags & RowFlag::kHasStart) != 0;
-                latest =
-                    std::max(latest.value_or(kNoStart), has_start ? batch.starts()[i] : kNoStart);
+    VisitOptions options;
+    options.order = VisitOptions::Order::kNewest;
+    options.go_on = [&](std::int64_t start_ns_max) { return candidates.open_for(start_ns_max); };
+    auto visited = visit_batches(
+        condition,
+        [&](codec::BatchView& batch, const RowMask& matching) -> Result<bool> {
+            if (auto loaded = batch.load(codec::Part::kTraces | codec::Part::kStarts); !loaded)
+                return std::move(loaded).error();
+            for (const codec::TraceRows& trace : batch.traces()) {
+                std::optional<std::int64_t> latest;
+                for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i) {
+                    if (!matching.has(i)) continue;
+                    const bool has_start = (batch.shape_of(i).flags & RowFlag::kHasStart) != 0;
+                    latest = std::max(latest.value_or(kNoStart),
+                                      has_start ? batch.starts()[i] : kNoStart);
+                }
+                if (latest) candidates.add(batch.trace_id(trace), *latest);
             }
-            if (latest) candidates.add(batch.trace_id(trace), *latest);
-        }
-        return true;
-    };
-    const codec::Batch& open = view_.open_rows();
-    Span span;
-    for (std::size_t i = 0; i < open.rows.size(); ++i)
-        if (materialise_open(open, i, &span) && matcher.matches(span))
-            candidates.add(span.trace_id, span.start_ns.value_or(kNoStart));
-    // Latest first; what the catalogue does not know may hold anything.
-    const auto start_of = [](const Piece& piece) {
-        return piece.indexed() ? piece.start_ns_max : std::numeric_limits<std::int64_t>::max();
-    };
-    std::vector<const Piece*> order;
-    for (const Piece& piece : view_.pieces()) order.push_back(&piece);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](const Piece* a, const Piece* b) { return start_of(*a) > start_of(*b); });
-    const WantedTraces wanted = wanted_by(bounds);
-    view_.begin_pass();
-    for (const Piece* piece : order) {
-        if (!candidates.open_for(start_of(*piece))) break;
-        if (may_match(*piece, bounds, wanted)) (void)each_batch(*piece, take_from);
-    }
+            return true;
+        },
+        options);
+    if (!visited) return std::move(visited).error();
     return candidates.newest();
 }
 
 Result<std::vector<TraceSummary>> ReaderImpl::traces(const Condition& condition,
                                                      std::size_t limit) {
-    const auto matcher = Matcher::make(condition);
-    if (!matcher) return matcher.error();
     std::vector<TraceSummary> summaries;
     if (limit == 0) return summaries;
-    for (const auto& spans : collect(newest_matches(*matcher, bounds_of(condition), limit)))
+    auto ids = newest_matches(condition, limit);
+    if (!ids) return std::move(ids).error();
+    for (const auto& spans : collect(*ids))
         if (!spans.empty()) summaries.push_back(summary_of(spans));
     std::stable_sort(
         summaries.begin(), summaries.end(),
@@ -252,9 +231,11 @@ Result<std::vector<std::string>> ReaderImpl::services() {
     if (!counts) return std::move(counts).error();
     std::set<std::string> names;
     for (const auto& [key, count] : *counts) names.insert(key.service);
-    const codec::Batch& open = view_.open_rows();
-    const auto open_services = services_of(open);
-    for (const codec::Row& row : open.rows) names.insert(open_services[row.resource]);
+    (void)each_open_batch([&](codec::BatchView& batch) -> Result<bool> {
+        const auto open_services = services_of(batch.tables());
+        for (const codec::Row& shape : batch.shapes()) names.insert(open_services[shape.resource]);
+        return true;
+    });
     return std::vector<std::string>(names.begin(), names.end());
 }
 

@@ -20,9 +20,11 @@
 #include "spanring/base/ids.hpp"
 #include "spanring/base/result.hpp"
 #include "spanring/codec/batch.hpp"
+#include "spanring/codec/batch_view.hpp"
 #include "spanring/codec/span.hpp"
 #include "spanring/store/condition.hpp"
 #include "spanring/store/frame.hpp"
+#include "spanring/store/row_mask.hpp"
 
 namespace spanring::store {
 
@@ -183,9 +185,11 @@ struct DatabaseStats {
     std::vector<InstanceLosses> losses;
 };
 
-/// How a visit goes on. Also the hook for progress: `scanned`/`total` bytes are passed to the
-/// progress callback.
 using SpanVisitor = std::function<bool(const codec::Span&)>;  ///< false: stop
+/// A batch that holds spans that satisfy a condition, and which rows they are. Returns false: stop;
+/// an error: this batch cannot be read, it is skipped with a warning. What was loaded of the batch
+/// to find the rows is there; other parts are decoded when the visitor loads them.
+using BatchVisitor = std::function<Result<bool>(codec::BatchView& batch, const RowMask& matching)>;
 /// One committed frame: what it is, and its finished spans, batch by batch.
 struct CommittedFrame {
     std::uint64_t number{0};
@@ -198,6 +202,19 @@ struct CommittedFrame {
 };
 using FrameVisitor = std::function<bool(const CommittedFrame&)>;  ///< false: stop
 using Progress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
+struct VisitOptions {
+    enum class Order : std::uint8_t {
+        kCommit,  ///< windows and frames as they were committed, open spans last
+        kNewest,  ///< open spans and what is not indexed yet first, then by the latest start
+    };
+    Order order{Order::kCommit};
+    /// Asked before each part of the log, of some 16,384 spans, is read: no span in it starts later
+    /// than `start_ns_max` (what has none, never). False: stop. For time budgets, and for the first
+    /// spans of an order.
+    std::function<bool(std::int64_t start_ns_max)> go_on{};
+    Progress progress{};
+};
 
 class Reader {
 public:
@@ -217,6 +234,10 @@ public:
     /// kInvalidArgument, of the condition.
     [[nodiscard]] virtual Result<void> visit(const Condition& condition, const SpanVisitor& visitor,
                                              const Progress& progress = {}) = 0;
+    /// As visit, batch by batch: no span is made of a row. Open spans come in batches, too.
+    [[nodiscard]] virtual Result<void> visit_batches(const Condition& condition,
+                                                     const BatchVisitor& visitor,
+                                                     const VisitOptions& options = {}) = 0;
     /// Visits spans of frames committed after frame `after`; returns the newest frame number seen.
     /// For `tail` and sinks.
     [[nodiscard]] virtual Result<std::uint64_t> visit_after(std::uint64_t after,
