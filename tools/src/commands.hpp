@@ -70,9 +70,10 @@ void add_operations(CLI::App& app, Session& session);
 void add_traces(CLI::App& app, Session& session);
 void add_trace(CLI::App& app, Session& session);
 void add_export(CLI::App& app, Session& session);
-void add_replay(CLI::App& app, Session& session);  // tools/replay
-void add_emit(CLI::App& app, Session& session);    // tools/emit
-void add_bench(CLI::App& app, Session& session);   // tools/bench
+void add_replay(CLI::App& app, Session& session);    // tools/replay
+void add_emit(CLI::App& app, Session& session);      // tools/emit
+void add_generate(CLI::App& app, Session& session);  // tools/generate
+void add_bench(CLI::App& app, Session& session);     // tools/bench
 void add_plan(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);

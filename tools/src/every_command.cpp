@@ -16,6 +16,7 @@ void add_every_command(CLI::App& app, Session& session) {
     add_export(app, session);
     add_replay(app, session);
     add_emit(app, session);
+    add_generate(app, session);
     add_bench(app, session);
     add_plan(app, session);
     add_doctor(app, session);
