@@ -90,7 +90,8 @@ Result<void> fill(const std::string& path, const generate::GenerateOptions& want
     // Windows and their ages are those of the traces, not of the machine that makes them.
     std::atomic<std::int64_t> now_ns{wanted.start_ns};
     store::WriterOptions options;
-    options.now_ns = [&now_ns] { return now_ns.load(std::memory_order_relaxed); };  // one number
+    // relaxed: one number, that nothing else hangs on
+    options.now_ns = [&now_ns] { return now_ns.load(std::memory_order_relaxed); };
     options.database_bytes_max = std::numeric_limits<std::int64_t>::max();
     options.retention = std::chrono::hours(24 * 365 * 100);
     options.compaction.enabled = false;
@@ -102,7 +103,8 @@ Result<void> fill(const std::string& path, const generate::GenerateOptions& want
     ProgressLine progress("generate", quiet);
     for (bool more = true; more && !interrupted();) {
         if (auto committed = filler.commit(&more); !committed) return committed;
-        now_ns.store(generator.now_ns(), std::memory_order_relaxed);  // one number
+        // relaxed: as above
+        now_ns.store(generator.now_ns(), std::memory_order_relaxed);
         progress.update(filler.spans(), wanted.spans, "spans");
     }
     made->spans = filler.spans();
