@@ -8,6 +8,7 @@
 
 #include "spanring/abi/record_layout.h"
 #include "spanring/codec/details.hpp"
+#include "spanring/store/condition.hpp"
 #include "spanring/store/frame.hpp"
 
 namespace spanring::store {

@@ -41,7 +41,4 @@ struct Facts {
     void add(const Facts& other);
 };
 
-/// Returns the service of each resource of a batch, by ResourceId.
-[[nodiscard]] std::vector<std::string> services_of(const codec::Batch& batch);
-
 }  // namespace spanring::store

@@ -66,6 +66,7 @@ void add_run(CLI::App& app, Session& session);
 void add_top(CLI::App& app, Session& session);
 void add_tail(CLI::App& app, Session& session);
 void add_services(CLI::App& app, Session& session);
+void add_stats(CLI::App& app, Session& session);
 void add_operations(CLI::App& app, Session& session);
 void add_traces(CLI::App& app, Session& session);
 void add_trace(CLI::App& app, Session& session);

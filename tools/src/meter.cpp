@@ -44,7 +44,7 @@ Measurement Meter::measure(std::int64_t now_ns) {
     while (!entries_.empty() && entries_.front().committed_ns < from_ns) entries_.pop_front();
 
     Measurement result;
-    DurationHistogram delays;
+    query::DurationHistogram delays;
     double delay_sum = 0;
     std::map<InstanceId, std::uint64_t> instances;
     for (const Entry& entry : entries_) {

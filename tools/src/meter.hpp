@@ -10,7 +10,7 @@
 #include <map>
 #include <vector>
 
-#include "histogram.hpp"
+#include "spanring/query/duration_histogram.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::tools {

@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "histogram.hpp"
 #include "spanring/codec/span.hpp"
+#include "spanring/query/duration_histogram.hpp"
 #include "term.hpp"
 
 namespace spanring::tools {
@@ -25,7 +25,7 @@ private:
         std::uint64_t count{0};
         std::uint64_t errors{0};
         std::int64_t total_ns{0};
-        DurationHistogram durations;
+        query::DurationHistogram durations;
     };
     using Entry = std::pair<const std::pair<std::string, std::string>, Totals>;
     [[nodiscard]] std::vector<const Entry*> sorted() const;

@@ -5,10 +5,10 @@
 namespace spanring::tools {
 namespace {
 
-constexpr std::int64_t kNow = 1'763'700'000'000'000'000;
+constexpr std::int64_t kSelectedNow = 1'763'700'000'000'000'000;
 
 TEST(Selection, without_flags_lets_every_span_through) {
-    EXPECT_EQ(to_condition(Selection{}, kNow).value(), store::Condition{});
+    EXPECT_EQ(to_condition(Selection{}, kSelectedNow).value(), store::Condition{});
 }
 
 TEST(Selection, becomes_the_condition_that_it_describes) {
@@ -26,11 +26,11 @@ TEST(Selection, becomes_the_condition_that_it_describes) {
         .operation = "GET /",
         .duration_ns_min = 1'500'000,
         .duration_ns_max = 2'000'000'000,
-        .since_ns = kNow - 900'000'000'000,
-        .until_ns = kNow,
+        .since_ns = kSelectedNow - 900'000'000'000,
+        .until_ns = kSelectedNow,
         .attributes = {{"http.status_code", "500"}, {"query", "a=b"}, {"empty", ""}},
         .errors_only = true};
-    EXPECT_EQ(to_condition(selection, kNow).value(), store::Condition(filter));
+    EXPECT_EQ(to_condition(selection, kSelectedNow).value(), store::Condition(filter));
 }
 
 TEST(Selection, a_query_and_flags_are_both_to_be_met) {
@@ -39,7 +39,7 @@ TEST(Selection, a_query_and_flags_are_both_to_be_met) {
     selection.query = "{ duration > 5ms }";
     const auto slow = store::Condition::compare(store::Property::kDuration, store::Operator::kMore,
                                                 std::int64_t{5'000'000});
-    EXPECT_EQ(to_condition(selection, kNow).value(),
+    EXPECT_EQ(to_condition(selection, kSelectedNow).value(),
               store::Condition::all_of({store::SpanFilter{.service = "cart"}, slow}));
 }
 
@@ -47,7 +47,7 @@ TEST(Selection, a_query_that_is_none_is_pointed_at) {
     Selection selection;
     const auto said = [&](const char* query) {
         selection.query = query;
-        return to_condition(selection, kNow).error().message;
+        return to_condition(selection, kSelectedNow).error().message;
     };
     EXPECT_EQ(said("{ name = }"),
               "--query: column 10: a value was expected, found '}' in { name = }");
@@ -59,15 +59,15 @@ TEST(Selection, a_query_that_is_none_is_pointed_at) {
 TEST(Selection, errors_name_the_flag) {
     Selection selection;
     selection.duration_min = "fast";
-    EXPECT_EQ(to_condition(selection, kNow).error().message.find("--min"), 0u);
+    EXPECT_EQ(to_condition(selection, kSelectedNow).error().message.find("--min"), 0u);
     selection = {};
     selection.until = "tomorrow";
-    EXPECT_EQ(to_condition(selection, kNow).error().message.find("--until"), 0u);
+    EXPECT_EQ(to_condition(selection, kSelectedNow).error().message.find("--until"), 0u);
     selection = {};
     selection.attributes = {"novalue"};
-    EXPECT_EQ(to_condition(selection, kNow).error().message.find("--attribute"), 0u);
+    EXPECT_EQ(to_condition(selection, kSelectedNow).error().message.find("--attribute"), 0u);
     selection.attributes = {"=value"};
-    EXPECT_FALSE(to_condition(selection, kNow).ok());
+    EXPECT_FALSE(to_condition(selection, kSelectedNow).ok());
 }
 
 TEST(ParseTraceId, takes_32_and_16_digits_and_nothing_else) {

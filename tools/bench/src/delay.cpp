@@ -8,9 +8,9 @@
 #include <memory>
 #include <thread>
 
-#include "histogram.hpp"
 #include "own_consumer.hpp"
 #include "producers.hpp"
+#include "spanring/query/duration_histogram.hpp"
 #include "spanring/store/database.hpp"
 #include "term.hpp"
 
@@ -39,7 +39,7 @@ public:
         last_ = *seen;
         return {};
     }
-    [[nodiscard]] const DurationHistogram& delays() const noexcept { return delays_; }
+    [[nodiscard]] const query::DurationHistogram& delays() const noexcept { return delays_; }
 
 private:
     void add(const store::CommittedFrame& frame) {
@@ -54,7 +54,7 @@ private:
 
     std::unique_ptr<store::Reader> reader_;
     std::uint64_t last_;
-    DurationHistogram delays_;
+    query::DurationHistogram delays_;
 };
 
 Result<void> follow(Follower& follower, Producers& producers, ProgressLine& progress,
@@ -105,7 +105,7 @@ Result<DelayReport> measure_delay(double spans_per_s, const DelayOptions& option
     if (!after) return after.error();
     const Tally tally = producers->tally();
     producers->finish();
-    const DurationHistogram& delays = follower.delays();
+    const query::DurationHistogram& delays = follower.delays();
     return DelayReport{
         .asked_per_s = spans_per_s,
         .spans_per_s = tally.spans_per_s,

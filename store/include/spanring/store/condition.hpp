@@ -47,6 +47,9 @@ enum class Property : std::uint8_t {
 /// Whether it is the whole trace's, which a Matcher refuses.
 [[nodiscard]] bool is_of_trace(Property property) noexcept;
 
+/// Returns what Property::kService is of each resource of a batch, by ResourceId.
+[[nodiscard]] std::vector<std::string> services_of(const codec::Batch& batch);
+
 /// Where an attribute stands.
 enum class Scope : std::uint8_t {
     kAny,  ///< the span, or if it has none the resource

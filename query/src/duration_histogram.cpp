@@ -1,10 +1,10 @@
-#include "histogram.hpp"
+#include "spanring/query/duration_histogram.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
-namespace spanring::tools {
+namespace spanring::query {
 
 void DurationHistogram::add(std::int64_t ns, std::uint64_t times) {
     const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0));
@@ -38,4 +38,4 @@ std::int64_t DurationHistogram::percentile(double fraction) const noexcept {
     return max_;
 }
 
-}  // namespace spanring::tools
+}  // namespace spanring::query

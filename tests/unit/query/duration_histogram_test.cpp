@@ -1,4 +1,4 @@
-#include "histogram.hpp"
+#include "spanring/query/duration_histogram.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-namespace spanring::tools {
+namespace spanring::query {
 namespace {
 
 TEST(DurationHistogram, is_exact_for_small_values) {
@@ -66,4 +66,4 @@ TEST(DurationHistogram, without_values_is_zero) {
 }
 
 }  // namespace
-}  // namespace spanring::tools
+}  // namespace spanring::query

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace spanring::tools {
+namespace spanring::query {
 
 /// Exact up to 128 ns; above, each power of two has 128 buckets, so a percentile is at most 0.8 %
 /// off.
@@ -27,4 +27,4 @@ private:
     std::int64_t max_{0};
 };
 
-}  // namespace spanring::tools
+}  // namespace spanring::query

@@ -1,0 +1,115 @@
+// Groups of spans counted by columns are those that plain code counts span by span.
+#include "spanring/query/statistics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "any_condition.hpp"
+#include "any_span.hpp"
+#include "spanring/codec/batch.hpp"
+#include "support.hpp"
+
+namespace spanring::query {
+namespace {
+
+using codec::Span;
+using store::Property;
+
+/// A database that holds these spans.
+void make_database(const std::string& path, const std::vector<Span>& spans,
+                   std::size_t batch_spans) {
+    auto writer = store::Writer::open(path, {});
+    ASSERT_TRUE(writer.ok()) << writer.error().message;
+    for (std::size_t begin = 0; begin < spans.size(); begin += batch_spans) {
+        codec::Batch batch;
+        for (std::size_t i = begin; i < std::min(begin + batch_spans, spans.size()); ++i)
+            batch.add(spans[i]);
+        store::Frame frame;
+        frame.snapshot = (*writer)->wants_snapshot();
+        frame.batches.push_back(codec::encode(batch).value());
+        store::BatchFacts facts{store::facts_of(batch)};
+        const auto summary = store::summary_of(facts);
+        ASSERT_TRUE((*writer)->commit(frame, summary, std::move(facts)).ok());
+    }
+    ASSERT_TRUE((*writer)->index_now().ok());
+}
+
+std::string value_of(const Span& span, Property property) {
+    switch (property) {
+        case Property::kService: return codec::service_of(*span.resource);
+        case Property::kName: return span.name;
+        case Property::kKind: return to_string(span.kind);
+        case Property::kStatus: return to_string(span.status);
+        case Property::kScopeName: return span.scope.name;
+        default: return span.scope.version;
+    }
+}
+
+struct Plain {
+    std::uint64_t spans{0};
+    std::uint64_t errors{0};
+    DurationHistogram durations;
+};
+
+std::map<std::vector<std::string>, Plain> counted_by_hand(store::Reader& reader,
+                                                          const store::Condition& condition,
+                                                          const std::vector<Property>& by) {
+    const auto matcher = store::Matcher::make(condition);
+    std::map<std::vector<std::string>, Plain> groups;
+    const auto visited = reader.visit({}, [&](const Span& span) {
+        if (!matcher->matches(span)) return true;
+        std::vector<std::string> key;
+        for (const Property property : by) key.push_back(value_of(span, property));
+        Plain& group = groups[key];
+        ++group.spans;
+        group.errors += span.status == codec::StatusCode::kError;
+        if (span.duration_ns) group.durations.add(*span.duration_ns);
+        return true;
+    });
+    EXPECT_TRUE(visited.ok());
+    return groups;
+}
+
+TEST(Statistics, are_those_of_plain_code) {
+    codec::test::check("groups by columns = groups span by span", [] {
+        const auto spans = *rc::gen::container<std::vector<Span>>(
+            rc::gen::exec([] { return codec::test::any_span(); }));
+        const store::testing::TempDir folder;
+        make_database(folder.db(), spans, *rc::gen::inRange<std::size_t>(20, 100));
+        auto reader = store::Reader::open(folder.db());
+        RC_ASSERT(reader.ok());
+        const auto condition =
+            *rc::gen::arbitrary<bool>() ? store::Condition{} : store::test::any_condition();
+        const auto by = *rc::gen::unique<std::vector<Property>>(
+            rc::gen::element(Property::kService, Property::kName, Property::kKind,
+                             Property::kStatus, Property::kScopeName, Property::kScopeVersion));
+        const auto groups = group_spans(**reader, condition, by);
+        RC_ASSERT(groups.ok());
+        const auto plain = counted_by_hand(**reader, condition, by);
+        RC_ASSERT(groups->size() == plain.size());
+        for (const Group& group : *groups) {
+            const auto found = plain.find(group.values);
+            RC_ASSERT(found != plain.end());
+            RC_ASSERT(group.spans == found->second.spans);
+            RC_ASSERT(group.errors == found->second.errors);
+            RC_ASSERT(group.durations.count() == found->second.durations.count());
+            for (const double fraction : {0.0, 0.5, 0.99, 1.0})
+                RC_ASSERT(group.durations.percentile(fraction) ==
+                          found->second.durations.percentile(fraction));
+        }
+    });
+}
+
+TEST(Statistics, are_not_made_by_what_each_span_has_for_itself) {
+    const store::testing::TempDir folder;
+    make_database(folder.db(), {}, 1);
+    auto reader = store::Reader::open(folder.db());
+    ASSERT_TRUE(reader.ok());
+    const auto groups = group_spans(**reader, {}, {Property::kService, Property::kStart});
+    ASSERT_FALSE(groups.ok());
+    EXPECT_EQ(groups.error().code, ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace spanring::query
