@@ -25,6 +25,14 @@ void write_string(JsonWriter& out, const char* key, std::string_view text) {
     write_text(out, text);
 }
 
+template <typename T, typename Write>
+std::string json_of(const T& what, Write write) {
+    rapidjson::StringBuffer buffer;
+    JsonWriter out(buffer);
+    write(out, what);
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
 void write_flag(JsonWriter& out, const char* key, bool value) {
     if (!value) return;
     out.Key(key);
@@ -32,7 +40,6 @@ void write_flag(JsonWriter& out, const char* key, bool value) {
 }
 
 void write_events(JsonWriter& out, const std::vector<Event>& events) {
-    out.Key("events");
     out.StartArray();
     for (const Event& event : events) {
         out.StartObject();
@@ -47,7 +54,6 @@ void write_events(JsonWriter& out, const std::vector<Event>& events) {
 }
 
 void write_links(JsonWriter& out, const std::vector<Link>& links) {
-    out.Key("links");
     out.StartArray();
     for (const Link& link : links) {
         out.StartObject();
@@ -219,6 +225,19 @@ void read_rare_fields(Fields& in, Span* span) {
 
 }  // namespace
 
+std::string to_json(const Attributes& attributes) {
+    return json_of(attributes, write_attributes);
+}
+std::string to_json(const std::vector<Event>& events) {
+    return json_of(events, write_events);
+}
+std::string to_json(const std::vector<Link>& links) {
+    return json_of(links, write_links);
+}
+std::string to_json(const Value& value) {
+    return json_of(value, write_value);
+}
+
 std::string to_jsonl(const Span& span) {
     static const Attributes no_resource;
     const Attributes& resource = span.resource != nullptr ? *span.resource : no_resource;
@@ -239,7 +258,9 @@ std::string to_jsonl(const Span& span) {
     write_attributes(out, span.attributes);
     out.Key("resource");
     write_attributes(out, resource);
+    out.Key("events");
     write_events(out, span.events);
+    out.Key("links");
     write_links(out, span.links);
     write_rare_fields(out, span);
     out.EndObject();

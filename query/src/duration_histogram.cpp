@@ -23,6 +23,7 @@ std::int64_t DurationHistogram::percentile(double fraction) const noexcept {
     if (count_ == 0) return 0;
     const auto rank = std::max<std::uint64_t>(
         1, static_cast<std::uint64_t>(std::ceil(fraction * static_cast<double>(count_))));
+    if (rank >= count_) return max_;
     std::uint64_t seen = 0;
     for (std::size_t octave = 0; octave < kOctaves; ++octave) {
         for (std::size_t sub = 0; sub < octaves_[octave].size(); ++sub) {

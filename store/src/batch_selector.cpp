@@ -231,27 +231,17 @@ private:
 
     /// An attribute of the span, or else of its resource.
     Result<RowMask> by_attribute(const Node& node) {
-        const codec::Batch& tables = batch_.tables();
-        constexpr std::uint32_t kNone = ~std::uint32_t{0};
-        // Per shape, the column of its last attribute with this key.
-        std::vector<std::uint32_t> decides(batch_.shapes().size(), kNone);
+        const auto decides = columns_of_attribute(batch_, node.condition.field.key);
         std::vector<std::uint32_t> columns;
-        for (std::size_t s = 0; s < decides.size(); ++s) {
-            for (const std::uint32_t c : batch_.columns_of(s)) {
-                const ColumnHead head = batch_.column_head(c);
-                if (head.target != SPANRING_TARGET_SPAN || !codec::is_attribute(head.kind) ||
-                    tables.string(head.id) != node.condition.field.key)
-                    continue;
-                decides[s] = c;
-                if (std::ranges::find(columns, c) == columns.end()) columns.push_back(c);
-            }
-        }
+        for (const std::uint32_t c : decides)
+            if (c != kNoColumn && std::ranges::find(columns, c) == columns.end())
+                columns.push_back(c);
         RowMask mask = none();
         if (node.condition.field.scope == Scope::kAny) {
             const auto fits = resources_that_fit(node);
             std::vector<std::uint8_t> wanted(decides.size());
             for (std::size_t s = 0; s < wanted.size(); ++s)
-                wanted[s] = decides[s] == kNone && fits[batch_.shapes()[s].resource];
+                wanted[s] = decides[s] == kNoColumn && fits[batch_.shapes()[s].resource];
             auto rows = rows_of(wanted);
             if (!rows) return rows;
             mask = std::move(*rows);

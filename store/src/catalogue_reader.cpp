@@ -140,6 +140,14 @@ Result<std::map<OperationKey, OperationCounts>> CatalogueReader::operations() {
     return found;
 }
 
+Result<std::set<std::string>> CatalogueReader::attribute_keys() {
+    std::set<std::string> keys;
+    auto read = each_row(database_, "SELECT DISTINCT key FROM attribute_keys", 0,
+                         [&](Statement& row) { keys.insert(row.text(0)); });
+    if (!read) return std::move(read).error();
+    return keys;
+}
+
 Result<LossTotals> CatalogueReader::losses() {
     LossTotals totals;
     auto read =

@@ -60,6 +60,7 @@ public:
     /// windows that were compacted, whose older extents are gone.
     [[nodiscard]] Result<void> load(std::vector<Piece>& pieces);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operations();
+    [[nodiscard]] Result<std::set<std::string>> attribute_keys();
     [[nodiscard]] Result<LossTotals> losses();
 
     /// Any time. The extent's trace filter; empty vector and false: it is gone, ask the log.

@@ -43,6 +43,11 @@ std::partial_ordering reversed(std::partial_ordering order) noexcept {
     return 0 <=> order;
 }
 
+bool is_number_or_flag(const codec::Value& value) noexcept {
+    return std::holds_alternative<bool>(value) || std::holds_alternative<std::int64_t>(value) ||
+           std::holds_alternative<double>(value);
+}
+
 template <typename Number>
 std::string shortest_text(Number number) {
     std::array<char, 32> buffer{};
@@ -91,7 +96,7 @@ Condition Condition::negation(Condition of) {
 
 bool Matcher::Node::fits_text(std::string_view text) const {
     if (regex) return RE2::FullMatch(text, *regex) == (condition.op == Operator::kMatches);
-    if (condition.op == Operator::kExists) return true;
+    if (condition.op == Operator::kExists || condition.op == Operator::kIsNoNumber) return true;
     const auto* literal = std::get_if<std::string>(&condition.literal);
     if (literal == nullptr) return false;
     return condition.op == Operator::kIsText ? text == *literal
@@ -144,6 +149,9 @@ bool Matcher::Node::fits(const SpanId& id) const {
 
 bool Matcher::Node::fits(const codec::Value& value) const {
     if (condition.op == Operator::kExists) return true;  // an empty array, too
+    if (condition.op == Operator::kIsNoNumber) return !is_number_or_flag(value);
+    if (condition.op == Operator::kIsNested)
+        return !is_number_or_flag(value) && !std::holds_alternative<std::string>(value);
     const auto one = [this](const auto& v) {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, bool>)

@@ -299,50 +299,64 @@ void LogView::fold_on(std::uint64_t window) {
     for (std::string& line : fold_.take_warnings()) warn(std::move(line));
 }
 
-const std::vector<std::vector<std::byte>>& LogView::open_batches() {
+std::shared_ptr<const LogView::EncodedBatches> LogView::open_batches() {
     if (!open_batches_) {
         auto encoded = fold_.open_spans().encoded();
         if (!encoded) warn("open spans are not shown: " + encoded.error().message);
-        open_batches_ = encoded ? std::move(*encoded) : std::vector<std::vector<std::byte>>{};
+        open_batches_ = std::make_shared<const EncodedBatches>(encoded ? std::move(*encoded)
+                                                                       : EncodedBatches{});
     }
-    return *open_batches_;
+    return open_batches_;
 }
 
-bool LogView::each_frame(const Piece& piece, const FrameTaker& take) {
-    const auto file = window_file(piece.window, piece.compacted);
-    if (!file) return true;
+std::optional<LogView::Frames> LogView::frames_of(const Piece& piece, Pass& pass) {
+    auto file = window_file(piece.window, piece.compacted);
+    if (!file) return std::nullopt;
     visited_window_ = piece.window;
     visited_file_ = file;
     const bool replaced = file->compacted != piece.compacted;
-    if (replaced && !replaced_.insert(piece.window).second) return true;
-    LogScanner scanner(file->fd.get(), file->name, replaced ? 0 : piece.offset, Verify::kPositions);
-    if (!replaced) scanner.limit(piece.offset + piece.bytes);
-    return scan_frames(scanner, take);
+    if (replaced && !pass.replaced_.insert(piece.window).second) return std::nullopt;
+    Frames frames(std::move(file), replaced ? 0 : piece.offset);
+    if (!replaced) frames.scanner_.limit(piece.offset + piece.bytes);
+    return frames;
 }
 
-bool LogView::scan_frames(LogScanner& scanner, const FrameTaker& take) {
-    FramePlace place;
-    bool go_on = true;
-    while (go_on) {
-        auto found = scanner.next(&place);
-        if (!found) {
-            warn(found.error().message);
+const FrameView* LogView::Frames::next(LogView& view) {
+    while (!finished_) {
+        auto found = scanner_.next(&place_);
+        if (!found) view.warn(found.error().message);
+        if (!found || !*found) {
+            finish(view);
             break;
         }
-        if (!*found) break;
-        auto frame = scanner.frame(place);
-        if (!frame) {
-            warn(scanner.name() + ": skipped a frame at " + std::to_string(place.offset) + ": " +
-                 frame.error().message);
-            continue;
+        if (auto frame = scanner_.frame(place_); frame) {
+            frame_ = std::move(*frame);
+            return &frame_;
+        } else {
+            view.warn(file() + ": skipped a frame at " + std::to_string(place_.offset) + ": " +
+                      frame.error().message);
         }
-        go_on = take(place, *frame, scanner.name());
     }
-    for (const Skipped& skipped : scanner.skipped()) warn(to_text(skipped, scanner.name()));
-    if (go_on && scanner.tail_bytes() != 0)
-        warn(scanner.name() + ": skipped " + std::to_string(scanner.tail_bytes()) + " bytes at " +
-             std::to_string(scanner.position()) + ": not what the catalogue says");
-    return go_on;
+    return nullptr;
+}
+
+void LogView::Frames::finish(LogView& view) {
+    finished_ = true;
+    for (const Skipped& skipped : scanner_.skipped()) view.warn(to_text(skipped, file()));
+    if (scanner_.tail_bytes() != 0)
+        view.warn(file() + ": skipped " + std::to_string(scanner_.tail_bytes()) + " bytes at " +
+                  std::to_string(scanner_.position()) + ": not what the catalogue says");
+}
+
+bool LogView::each_frame(Frames frames, const FrameTaker& take) {
+    while (const FrameView* frame = frames.next(*this))
+        if (!take(frames.place(), *frame, frames.file())) return false;
+    return true;
+}
+
+bool LogView::each_frame(const Piece& piece, Pass& pass, const FrameTaker& take) {
+    auto frames = frames_of(piece, pass);
+    return !frames || each_frame(std::move(*frames), take);
 }
 
 LogView::Mark LogView::mark_behind(const FramePlace& place) const {
@@ -371,9 +385,9 @@ bool LogView::each_frame_behind(const Mark& mark, const FrameTaker& take) {
     visited_window_ = mark.window;
     visited_file_ = mark.file;
     const auto end = void_from(folder_, windows_, mark.window);
-    LogScanner scanner(mark.file->fd.get(), mark.file->name, mark.offset, Verify::kPositions);
-    return scan_frames(
-        scanner, [&](const FramePlace& place, const FrameView& frame, const std::string& name) {
+    return each_frame(
+        Frames(mark.file, mark.offset),
+        [&](const FramePlace& place, const FrameView& frame, const std::string& name) {
             if (end && place.header.number >= *end) return true;
             return take(place, frame, name);
         });

@@ -39,9 +39,9 @@ public:
         const std::function<Result<void>(CatalogueReader&)>& inside = {});
 
     [[nodiscard]] const std::vector<Piece>& pieces() const noexcept { return pieces_; }
-    /// The spans that are open, encoded as finished ones are, but unfinished. Valid until the next
-    /// refresh.
-    [[nodiscard]] const std::vector<std::vector<std::byte>>& open_batches();
+    /// The spans that are open, encoded as finished ones are, but unfinished.
+    using EncodedBatches = std::vector<std::vector<std::byte>>;
+    [[nodiscard]] std::shared_ptr<const EncodedBatches> open_batches();
     /// Of the tail only: what the catalogue does not say yet.
     [[nodiscard]] const LossTotals& tail_losses() const noexcept { return tail_losses_; }
     [[nodiscard]] std::uint64_t newest_frame() const noexcept { return newest_; }
@@ -53,13 +53,39 @@ public:
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
     void warn(std::string line);
 
-    /// Visits the frames of a piece; false from the visitor stops, and is returned. What cannot be
-    /// read is skipped with a warning.
+    /// One walk over pieces: of a window that has been compacted since the refresh, the first piece
+    /// that is visited stands for all.
+    class Pass {
+        friend class LogView;
+        std::set<std::uint64_t> replaced_;  ///< visited as a whole
+    };
+    /// Frames of one file, one after the other. What cannot be read is skipped with a warning.
+    class Frames {
+    public:
+        /// Null: there is none left. Valid until the next call.
+        [[nodiscard]] const FrameView* next(LogView& view);
+        [[nodiscard]] const FramePlace& place() const noexcept { return place_; }
+        [[nodiscard]] const std::string& file() const noexcept { return scanner_.name(); }
+        [[nodiscard]] bool is_compacted() const noexcept { return file_->compacted; }
+
+    private:
+        friend class LogView;
+        Frames(std::shared_ptr<const WindowFile> file, std::uint64_t from)
+            : file_(std::move(file)),
+              scanner_(file_->fd.get(), file_->name, from, Verify::kPositions) {}
+        void finish(LogView& view);
+
+        std::shared_ptr<const WindowFile> file_;
+        LogScanner scanner_;
+        FramePlace place_;
+        FrameView frame_;
+        bool finished_{false};
+    };
+    /// None: the piece is gone, or was visited in this pass.
+    [[nodiscard]] std::optional<Frames> frames_of(const Piece& piece, Pass& pass);
+    /// Visits the frames of a piece; false from the visitor stops, and is returned.
     using FrameTaker = std::function<bool(const FramePlace&, const FrameView&, const std::string&)>;
-    bool each_frame(const Piece& piece, const FrameTaker& take);
-    /// To be called before a query visits pieces: of a window that has been compacted since the
-    /// refresh, the first piece that is visited stands for all.
-    void begin_pass() { replaced_.clear(); }
+    bool each_frame(const Piece& piece, Pass& pass, const FrameTaker& take);
 
     /// A place in a window's file: behind a frame that was visited.
     struct Mark {
@@ -101,7 +127,7 @@ private:
     [[nodiscard]] bool is_ahead(const LogEnd& position);
     [[nodiscard]] std::shared_ptr<const WindowFile> window_file(std::uint64_t window,
                                                                 std::optional<bool> compacted = {});
-    bool scan_frames(LogScanner& scanner, const FrameTaker& take);
+    bool each_frame(Frames frames, const FrameTaker& take);
 
     Folder folder_;
     std::optional<CatalogueReader> catalogue_;
@@ -113,11 +139,10 @@ private:
     StateFold fold_{StateFold::What::kOpenSpans};
     std::uint64_t fold_window_{0};
     std::uint64_t fold_offset_{0};
-    std::optional<std::vector<std::vector<std::byte>>> open_batches_;  ///< of fold_ as it is now
+    std::shared_ptr<const EncodedBatches> open_batches_;  ///< of fold_ as it is now; or null
     std::uint64_t newest_{0};
     std::map<std::uint64_t, std::shared_ptr<const WindowFile>> files_;
-    std::set<std::uint64_t> replaced_;  ///< visited as a whole in this pass
-    std::uint64_t visited_window_{0};   ///< by each_frame, now
+    std::uint64_t visited_window_{0};  ///< by each_frame, now
     std::shared_ptr<const WindowFile> visited_file_;
     std::uint64_t extents_dropped_{0};
     std::vector<std::string> warnings_;

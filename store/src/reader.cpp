@@ -20,30 +20,16 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& path) {
     return std::unique_ptr<Reader>(std::move(reader));
 }
 
-bool ReaderImpl::take_batch(std::span<const std::byte> encoded, const BatchTaker& take,
-                            const std::function<std::string()>& place) {
-    auto batch = codec::BatchView::open(encoded);
-    const auto taken = batch ? take(*batch) : Result<bool>(std::move(batch).error());
-    if (taken) return *taken;
-    view_.warn(place() + ": " + taken.error().message);
+bool ReaderImpl::each_batch(BatchCursor& cursor, const BatchVisitor& take) {
+    while (cursor.next()) {
+        const auto taken = take(cursor.batch(), cursor.matching());
+        if (!taken) {
+            cursor.refuse(taken.error());
+        } else if (!*taken) {
+            return false;
+        }
+    }
     return true;
-}
-
-bool ReaderImpl::each_batch(const Piece& piece, const BatchTaker& take) {
-    return view_.each_frame(piece, [&](const FramePlace& place, const FrameView& frame,
-                                       const std::string& file) {
-        return std::ranges::all_of(frame.batches, [&](auto encoded) {
-            return take_batch(encoded, take, [&] {
-                return file + ": skipped a batch of the frame at " + std::to_string(place.offset);
-            });
-        });
-    });
-}
-
-bool ReaderImpl::each_open_batch(const BatchTaker& take) {
-    return std::ranges::all_of(view_.open_batches(), [&](const auto& encoded) {
-        return take_batch(encoded, take, [] { return std::string("skipped spans that are open"); });
-    });
 }
 
 bool ReaderImpl::materialise(const codec::Batch& batch, std::size_t index, codec::Span* span) {
@@ -126,45 +112,38 @@ bool ReaderImpl::may_match(const Piece& piece, const ConditionBounds& bounds,
     return !bounds.traces || filter_allows(piece, wanted);
 }
 
-std::vector<const Piece*> ReaderImpl::pieces_in(VisitOptions::Order order) const {
-    std::vector<const Piece*> pieces;
-    pieces.reserve(view_.pieces().size());
-    for (const Piece& piece : view_.pieces()) pieces.push_back(&piece);
+std::vector<Piece> ReaderImpl::pieces_for(const ConditionBounds& bounds,
+                                          VisitOptions::Order order) {
+    const WantedTraces wanted = wanted_by(bounds);
+    std::vector<Piece> pieces;
+    for (const Piece& piece : view_.pieces())
+        if (may_match(piece, bounds, wanted)) pieces.push_back(piece);
     if (order == VisitOptions::Order::kNewest)
-        std::ranges::stable_sort(pieces, std::greater(),
-                                 [](const Piece* piece) { return piece->latest_start(); });
+        std::ranges::stable_sort(pieces, std::greater(), &Piece::latest_start);
     return pieces;
+}
+
+Result<std::unique_ptr<BatchCursor>> ReaderImpl::select(const Condition& condition,
+                                                        const VisitOptions& options) {
+    auto matcher = Matcher::make(condition);
+    if (!matcher) return std::move(matcher).error();
+    return std::unique_ptr<BatchCursor>(std::make_unique<BatchCursorImpl>(
+        view_, std::move(*matcher), pieces_for(bounds_of(condition), options.order), WithOpen::kYes,
+        options));
+}
+
+std::unique_ptr<BatchCursor> ReaderImpl::every_batch(std::vector<Piece> pieces,
+                                                     WithOpen with_open) {
+    auto matcher = Matcher::make({});  // which cannot fail
+    return std::make_unique<BatchCursorImpl>(view_, std::move(*matcher), std::move(pieces),
+                                             with_open, VisitOptions{});
 }
 
 Result<void> ReaderImpl::visit_batches(const Condition& condition, const BatchVisitor& visitor,
                                        const VisitOptions& options) {
-    const auto matcher = Matcher::make(condition);
-    if (!matcher) return matcher.error();
-    const ConditionBounds bounds = bounds_of(condition);
-    const WantedTraces wanted = wanted_by(bounds);
-    const auto take = [&](codec::BatchView& batch) -> Result<bool> {
-        auto matching = matcher->select(batch);
-        if (!matching) return std::move(matching).error();
-        if (matching->none()) return true;
-        return visitor(batch, *matching);
-    };
-    const auto may_go_on = [&](std::int64_t start_ns_max) {
-        return !options.go_on || options.go_on(start_ns_max);
-    };
-    const bool newest_first = options.order == VisitOptions::Order::kNewest;
-    const auto pieces = pieces_in(options.order);
-    std::uint64_t total = 0;
-    for (const Piece* piece : pieces) total += piece->bytes;
-    view_.begin_pass();
-    if (newest_first && (!may_go_on(kNoStartMax) || !each_open_batch(take))) return {};
-    std::uint64_t done = 0;
-    for (const Piece* piece : pieces) {
-        if (!may_go_on(piece->latest_start())) return {};
-        if (may_match(*piece, bounds, wanted) && !each_batch(*piece, take)) return {};
-        done += piece->bytes;
-        if (options.progress) options.progress(done, total);
-    }
-    if (!newest_first && may_go_on(kNoStartMax)) (void)each_open_batch(take);
+    auto cursor = select(condition, options);
+    if (!cursor) return std::move(cursor).error();
+    (void)each_batch(**cursor, visitor);
     return {};
 }
 
@@ -225,7 +204,7 @@ Result<std::uint64_t> ReaderImpl::visit_frames_after(std::uint64_t after,
         cursor_ = view_.mark_behind(place);
         return go_on;
     };
-    view_.begin_pass();
+    LogView::Pass pass;
     std::uint64_t done_window = 0;
     if (marked && view_.is_replaced(cursor_)) {
         const LogView::Mark mark = cursor_;
@@ -237,7 +216,7 @@ Result<std::uint64_t> ReaderImpl::visit_frames_after(std::uint64_t after,
                                       [after](const Piece& p) { return p.last_number <= after; });
     for (; piece != view_.pieces().end(); ++piece) {
         if (piece->window <= done_window) continue;
-        if (!view_.each_frame(*piece, take)) return seen;
+        if (!view_.each_frame(*piece, pass, take)) return seen;
         if (!piece->compacted) seen = std::max(seen, piece->last_number);
     }
     if (seen == after && after == view_.newest_frame() && !marked) cursor_ = view_.mark_at_end();

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "batch_cursor.hpp"
 #include "condition_bounds.hpp"
 #include "facts.hpp"
 #include "log_view.hpp"
@@ -26,6 +27,8 @@ public:
                        const Progress& progress) override;
     Result<void> visit_batches(const Condition& condition, const BatchVisitor& visitor,
                                const VisitOptions& options) override;
+    Result<std::unique_ptr<BatchCursor>> select(const Condition& condition,
+                                                const VisitOptions& options) override;
     Result<std::uint64_t> visit_after(std::uint64_t after, const SpanVisitor& visitor) override;
     Result<std::uint64_t> visit_frames_after(std::uint64_t after,
                                              const FrameVisitor& visitor) override;
@@ -36,6 +39,7 @@ public:
     Result<std::vector<TraceSummary>> traces(const Condition& condition,
                                              std::size_t limit) override;
     Result<std::vector<std::string>> services() override;
+    Result<std::vector<std::string>> attribute_keys() override;
     Result<std::vector<OperationSummary>> operations(
         const std::optional<std::string>& service) override;
     Result<DatabaseStats> stats() override;
@@ -44,16 +48,13 @@ public:
     }
 
 private:
-    /// False: stop. An error: the batch cannot be read.
-    using BatchTaker = std::function<Result<bool>(codec::BatchView&)>;
-    /// Visits the finished spans of a piece, batch by batch; a batch that cannot be read is skipped
-    /// with a warning. Returns false if stopped.
-    bool each_batch(const Piece& piece, const BatchTaker& take);
-    /// The same of the spans that are open.
-    bool each_open_batch(const BatchTaker& take);
-    bool take_batch(std::span<const std::byte> encoded, const BatchTaker& take,
-                    const std::function<std::string()>& place);
-    [[nodiscard]] std::vector<const Piece*> pieces_in(VisitOptions::Order order) const;
+    /// Returns false if stopped.
+    static bool each_batch(BatchCursor& cursor, const BatchVisitor& take);
+    [[nodiscard]] std::unique_ptr<BatchCursor> every_batch(std::vector<Piece> pieces,
+                                                           WithOpen with_open);
+    /// Those that may hold spans within the bounds.
+    [[nodiscard]] std::vector<Piece> pieces_for(const ConditionBounds& bounds,
+                                                VisitOptions::Order order);
     /// The traces that the bounds name, or none.
     [[nodiscard]] WantedTraces wanted_by(const ConditionBounds& bounds);
     /// By what the catalogue knows. Tail pieces always may.
@@ -71,6 +72,9 @@ private:
     [[nodiscard]] Result<std::vector<TraceId>> newest_matches(const Condition& condition,
                                                               std::size_t limit);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operation_counts();
+    /// What `read_indexed` takes from the catalogue, after a refresh, and what is not indexed yet.
+    [[nodiscard]] Result<Facts> facts_with(
+        const std::function<Result<void>(CatalogueReader&, Facts&)>& read_indexed);
 
     [[nodiscard]] CommittedFrame committed(const FramePlace& place, const FrameView& view,
                                            const std::string& file);

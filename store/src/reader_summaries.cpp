@@ -1,9 +1,11 @@
 // Queries over whole traces and totals.
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
 #include "reader.hpp"
+#include "spanring/codec/details.hpp"
 
 namespace spanring::store {
 namespace {
@@ -106,8 +108,6 @@ private:
 
 std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& ids) {
     std::vector<std::vector<Span>> traces(ids.size());
-    const WantedTraces wanted_anywhere = wanted_of(ids);
-    load_filters();
     using Wanted = std::unordered_map<TraceKey, std::size_t, TraceKeyHash>;
     const auto wanted_in = [&](const codec::Batch& tables) {
         Wanted wanted;
@@ -117,7 +117,7 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
         return wanted;
     };
     Span span;
-    const auto take_from = [&](codec::BatchView& batch) -> Result<bool> {
+    const auto take_from = [&](codec::BatchView& batch, const RowMask&) -> Result<bool> {
         if (auto loaded = batch.load(codec::Part::kTraces); !loaded)
             return std::move(loaded).error();
         const Wanted wanted = wanted_in(batch.tables());
@@ -136,10 +136,11 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
             if (materialise(*rows, i, &span)) traces[trace_of[i]].push_back(std::move(span));
         return true;
     };
-    view_.begin_pass();
-    for (const Piece& piece : view_.pieces())
-        if (filter_allows(piece, wanted_anywhere)) (void)each_batch(piece, take_from);
-    (void)each_open_batch(take_from);
+    ConditionBounds bounds;
+    bounds.traces.emplace(ids.begin(), ids.end());
+    const auto cursor =
+        every_batch(pieces_for(bounds, VisitOptions::Order::kCommit), WithOpen::kYes);
+    (void)each_batch(*cursor, take_from);
     for (auto& spans : traces) sort_by_start(spans);
     return traces;
 }
@@ -186,33 +187,54 @@ Result<std::vector<TraceSummary>> ReaderImpl::traces(const Condition& condition,
     return summaries;
 }
 
+Result<Facts> ReaderImpl::facts_with(
+    const std::function<Result<void>(CatalogueReader&, Facts&)>& read_indexed) {
+    Facts facts;
+    auto refreshed = view_.refresh(
+        [&](CatalogueReader& catalogue) -> Result<void> { return read_indexed(catalogue, facts); });
+    if (!refreshed) return std::move(refreshed).error();
+    // If the catalogue failed on the way, everything is tail.
+    if (view_.catalogue() == nullptr) facts = {};
+    std::vector<Piece> tail;
+    std::ranges::copy_if(view_.pieces(), std::back_inserter(tail),
+                         [](const Piece& piece) { return !piece.indexed(); });
+    const auto cursor = every_batch(std::move(tail), WithOpen::kNo);
+    (void)each_batch(*cursor, [&](codec::BatchView& view, const RowMask&) -> Result<bool> {
+        const auto batch = std::move(view).take();
+        if (!batch) return batch.error();
+        facts.add(*batch);
+        return true;
+    });
+    return facts;
+}
+
 Result<std::map<OperationKey, OperationCounts>> ReaderImpl::operation_counts() {
-    std::map<OperationKey, OperationCounts> counts;
-    auto refreshed = view_.refresh([&](CatalogueReader& catalogue) -> Result<void> {
+    auto facts = facts_with([](CatalogueReader& catalogue, Facts& known) -> Result<void> {
         auto indexed = catalogue.operations();
         if (!indexed) return std::move(indexed).error();
-        counts = std::move(*indexed);
+        known.operations = std::move(*indexed);
         return {};
     });
-    if (!refreshed) return std::move(refreshed).error();
-    Facts facts;
-    view_.begin_pass();
-    for (const Piece& piece : view_.pieces()) {
-        if (piece.indexed()) continue;
-        (void)each_batch(piece, [&](codec::BatchView& view) -> Result<bool> {
-            const auto batch = std::move(view).take();
-            if (!batch) return batch.error();
-            facts.add(*batch);
-            return true;
-        });
+    if (!facts) return std::move(facts).error();
+    return std::move(facts->operations);
+}
+
+Result<std::vector<std::string>> ReaderImpl::attribute_keys() {
+    auto facts = facts_with([](CatalogueReader& catalogue, Facts& known) -> Result<void> {
+        auto indexed = catalogue.attribute_keys();
+        if (!indexed) return std::move(indexed).error();
+        known.attribute_keys = std::move(*indexed);
+        return {};
+    });
+    if (!facts) return std::move(facts).error();
+    const auto cursor = every_batch({}, WithOpen::kYes);
+    while (cursor->next()) {
+        codec::BatchView& batch = cursor->batch();
+        for (std::size_t c = 0; c < batch.column_count(); ++c)
+            if (const auto head = batch.column_head(c); codec::is_attribute(head.kind))
+                facts->attribute_keys.emplace(batch.tables().string(head.id));
     }
-    // If the catalogue failed on the way, everything is tail.
-    if (view_.catalogue() == nullptr) counts.clear();
-    for (const auto& [key, more] : facts.operations) {
-        counts[key].spans += more.spans;
-        counts[key].errors += more.errors;
-    }
-    return counts;
+    return std::vector<std::string>(facts->attribute_keys.begin(), facts->attribute_keys.end());
 }
 
 Result<std::vector<OperationSummary>> ReaderImpl::operations(
@@ -231,11 +253,12 @@ Result<std::vector<std::string>> ReaderImpl::services() {
     if (!counts) return std::move(counts).error();
     std::set<std::string> names;
     for (const auto& [key, count] : *counts) names.insert(key.service);
-    (void)each_open_batch([&](codec::BatchView& batch) -> Result<bool> {
-        const auto open_services = services_of(batch.tables());
-        for (const codec::Row& shape : batch.shapes()) names.insert(open_services[shape.resource]);
-        return true;
-    });
+    const auto cursor = every_batch({}, WithOpen::kYes);
+    while (cursor->next()) {
+        const auto open_services = services_of(cursor->batch().tables());
+        for (const codec::Row& shape : cursor->batch().shapes())
+            names.insert(open_services[shape.resource]);
+    }
     return std::vector<std::string>(names.begin(), names.end());
 }
 

@@ -18,8 +18,8 @@ void group_commands(CLI::App& app) {
     const std::vector<std::pair<const char*, std::vector<const char*>>> groups{
         {"Start and stop", {"up", "down", "run"}},
         {"Watch", {"status", "top", "tail"}},
-        {"Ask", {"services", "operations", "traces", "trace", "export"}},
-        {"Make spans", {"replay", "emit"}},
+        {"Ask", {"services", "operations", "traces", "trace", "stats", "sql", "export"}},
+        {"Make spans", {"replay", "emit", "generate"}},
         {"Plan and repair",
          {"plan", "bench", "doctor", "inspect", "fsck", "compact", "limits", "version"}}};
     for (const auto& [group, names] : groups) {

@@ -101,9 +101,8 @@ Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& option
     return store::Reader::open(*path);
 }
 
-void remark_warnings(const store::Reader& reader, const GlobalOptions& options) {
+void remark_all(const std::vector<std::string>& warnings, const GlobalOptions& options) {
     if (options.quiet) return;
-    const auto& warnings = reader.warnings();
     for (std::size_t i = 0; i < warnings.size() && i < kWarningsShown; ++i) {
         remark("skipped: " + warnings[i]);
     }
@@ -111,6 +110,10 @@ void remark_warnings(const store::Reader& reader, const GlobalOptions& options) 
         remark(fmt::format("skipped: {} more; `spanring fsck` lists them all",
                            warnings.size() - kWarningsShown));
     }
+}
+
+void remark_warnings(const store::Reader& reader, const GlobalOptions& options) {
+    remark_all(reader.warnings(), options);
 }
 
 Result<TraceId> parse_trace_id(const std::string& text) {

@@ -36,7 +36,9 @@ void add_selection(CLI::App& command, Selection& selection);
 /// Opens the database that the options name.
 [[nodiscard]] Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options);
 
-/// Says on stderr what the reader had to skip.
+/// Says on stderr what had to be skipped, the first few lines of it.
+void remark_all(const std::vector<std::string>& warnings, const GlobalOptions& options);
+/// The same of what the reader had to skip.
 void remark_warnings(const store::Reader& reader, const GlobalOptions& options);
 
 /// Returns the id that `text` spells in 32 or 16 hex digits. Errors: kInvalidArgument.

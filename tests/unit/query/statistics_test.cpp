@@ -7,35 +7,14 @@
 
 #include "any_condition.hpp"
 #include "any_span.hpp"
-#include "spanring/codec/batch.hpp"
-#include "support.hpp"
+#include "database_of.hpp"
 
 namespace spanring::query {
 namespace {
 
 using codec::Span;
 using store::Property;
-
-/// A database that holds these spans.
-void make_database(const std::string& path, const std::vector<Span>& spans,
-                   std::size_t batch_spans) {
-    // Nothing waits for the disk: a hundred databases are made.
-    store::WriterOptions options;
-    options.background = Background::kCaller;
-    auto writer = store::Writer::open(path, options);
-    ASSERT_TRUE(writer.ok()) << writer.error().message;
-    for (std::size_t begin = 0; begin < spans.size(); begin += batch_spans) {
-        codec::Batch batch;
-        for (std::size_t i = begin; i < std::min(begin + batch_spans, spans.size()); ++i)
-            batch.add(spans[i]);
-        store::Frame frame;
-        frame.snapshot = (*writer)->wants_snapshot();
-        frame.batches.push_back(codec::encode(batch).value());
-        store::BatchFacts facts{store::facts_of(batch)};
-        const auto summary = store::summary_of(facts);
-        ASSERT_TRUE((*writer)->commit(frame, summary, std::move(facts)).ok());
-    }
-}
+using test::make_database;
 
 std::string value_of(const Span& span, Property property) {
     switch (property) {

@@ -28,6 +28,12 @@ namespace spanring::codec {
 /// Returns the span as one line, without the line end.
 [[nodiscard]] std::string to_jsonl(const Span& span);
 
+/// Parts of it: an object; an array of objects, each; what JSON has a word for or stands in for it.
+[[nodiscard]] std::string to_json(const Attributes& attributes);
+[[nodiscard]] std::string to_json(const std::vector<Event>& events);
+[[nodiscard]] std::string to_json(const std::vector<Link>& links);
+[[nodiscard]] std::string to_json(const Value& value);
+
 /// Reads such a line; unknown keys are ignored. An empty array of attributes' values and the
 /// strings "NaN", ... come back as what JSON can say: an empty string array, a string. Errors:
 /// kInvalidArgument: what and where.

@@ -77,6 +77,8 @@ enum class Operator : std::uint8_t {
     kMatchesNot,  ///< text that does not
     kExists,      ///< whatever the value is
     kIsText,      ///< equal to the text that a person would type: 500, true, 0.5
+    kIsNoNumber,  ///< neither a number nor true or false
+    kIsNested,    ///< nor text: bytes, JSON, an array
 };
 
 using Literal =

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -216,6 +217,41 @@ struct VisitOptions {
     Progress progress{};
 };
 
+/// Where a batch stands. Of the spans that are open: window 0.
+struct BatchPlace {
+    std::uint64_t window{0};
+    std::uint64_t offset{0};  ///< of its frame
+    bool compacted{false};    ///< the offset is one of the window's compacted file
+    std::uint32_t index{0};   ///< among the frame's batches
+    bool operator==(const BatchPlace&) const = default;
+};
+
+/// The batches that hold spans that satisfy a condition, one after the other, of the log as it was
+/// when the cursor was made. Threads: its reader's. Must not outlive its reader; what else the
+/// reader is asked meanwhile, a refresh included, does not matter to it.
+class BatchCursor {
+public:
+    BatchCursor() = default;
+    BatchCursor(const BatchCursor&) = delete;
+    BatchCursor& operator=(const BatchCursor&) = delete;
+    virtual ~BatchCursor() = default;
+
+    /// Goes to the next batch; false: there is none left. One that cannot be read is skipped with a
+    /// warning.
+    [[nodiscard]] virtual bool next() = 0;
+    /// These are valid until the next call of next(), which must have been true.
+    [[nodiscard]] virtual codec::BatchView& batch() = 0;
+    [[nodiscard]] virtual const RowMask& matching() = 0;
+    /// The bytes of the batch: copied, they outlive the cursor.
+    [[nodiscard]] virtual std::span<const std::byte> encoded() const = 0;
+    [[nodiscard]] virtual BatchPlace place() const = 0;
+    /// No span of a batch that is yet to come starts later. With VisitOptions::Order::kNewest it
+    /// falls from part to part of the log.
+    [[nodiscard]] virtual std::int64_t later_start_ns_max() const = 0;
+    /// Says that the batch turned out to be unreadable: a warning of the reader.
+    virtual void refuse(const Error& error) = 0;
+};
+
 class Reader {
 public:
     /// Opens the database read-only; needs no running consumer and no lock.
@@ -238,6 +274,9 @@ public:
     [[nodiscard]] virtual Result<void> visit_batches(const Condition& condition,
                                                      const BatchVisitor& visitor,
                                                      const VisitOptions& options = {}) = 0;
+    /// As visit_batches, for who wants to ask for the next batch when it suits.
+    [[nodiscard]] virtual Result<std::unique_ptr<BatchCursor>> select(
+        const Condition& condition, const VisitOptions& options = {}) = 0;
     /// Visits spans of frames committed after frame `after`; returns the newest frame number seen.
     /// For `tail` and sinks.
     [[nodiscard]] virtual Result<std::uint64_t> visit_after(std::uint64_t after,
@@ -255,6 +294,8 @@ public:
     [[nodiscard]] virtual Result<std::vector<TraceSummary>> traces(const Condition& condition,
                                                                    std::size_t limit) = 0;
     [[nodiscard]] virtual Result<std::vector<std::string>> services() = 0;
+    /// Of spans, their events and links, and resources; ascending.
+    [[nodiscard]] virtual Result<std::vector<std::string>> attribute_keys() = 0;
     [[nodiscard]] virtual Result<std::vector<OperationSummary>> operations(
         const std::optional<std::string>& service) = 0;
     [[nodiscard]] virtual Result<DatabaseStats> stats() = 0;

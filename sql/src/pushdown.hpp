@@ -1,0 +1,41 @@
+// What of a WHERE clause the store can answer: comparisons of columns with constants become a
+// store::Condition that every row of the result satisfies; SQLite looks at the rows again, so
+// that it may be wider than the clause, never narrower. Threads: pure.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "columns.hpp"
+#include "source.hpp"
+#include "spanring/store/condition.hpp"
+#include "sqlite_api.hpp"
+
+namespace spanring::sql {
+
+/// One comparison that a plan hands on; its right side is an argument of xFilter, in their order.
+struct Pushed {
+    int column{0};
+    unsigned char op{0};  ///< SQLITE_INDEX_CONSTRAINT_*
+    bool list{false};     ///< IN: all values at once
+};
+
+struct Plan {
+    std::vector<Pushed> pushed;
+    bool newest_first{false};
+
+    [[nodiscard]] std::string text() const;  ///< for idxStr
+    [[nodiscard]] static Plan parse(const char* text);
+};
+
+/// xBestIndex: fills the plan into `info`. Returns an SQLite result code.
+[[nodiscard]] int choose_plan(const Columns& columns, sqlite3_index_info* info);
+
+/// xFilter: the condition that the plan's comparisons make of these arguments.
+[[nodiscard]] store::Condition condition_of(const Plan& plan, const Columns& columns,
+                                            const Texts& texts, sqlite3_value** arguments);
+
+}  // namespace spanring::sql
