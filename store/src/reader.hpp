@@ -18,6 +18,8 @@
 
 namespace spanring::store {
 
+class Candidates;
+
 class ReaderImpl final : public Reader {
 public:
     explicit ReaderImpl(Folder folder) : view_(std::move(folder)) {}
@@ -38,6 +40,9 @@ public:
     Result<std::vector<codec::Span>> trace(const TraceId& id) override;
     Result<std::vector<TraceSummary>> traces(const Condition& condition,
                                              std::size_t limit) override;
+    Result<std::vector<TraceCandidate>> candidates(const Condition& condition,
+                                                   const CandidateOptions& options) override;
+    std::vector<std::vector<codec::Span>> collect(const std::vector<TraceId>& ids) override;
     Result<std::vector<std::string>> services() override;
     Result<std::vector<std::string>> attribute_keys() override;
     Result<std::vector<OperationSummary>> operations(
@@ -67,10 +72,9 @@ private:
     /// Row `index` as a span; false with a warning if it cannot be read.
     bool materialise(const codec::Batch& batch, std::size_t index, codec::Span* span);
 
-    /// All spans of these traces, also open ones, in the order of `ids`, by start.
-    [[nodiscard]] std::vector<std::vector<codec::Span>> collect(const std::vector<TraceId>& ids);
-    [[nodiscard]] Result<std::vector<TraceId>> newest_matches(const Condition& condition,
-                                                              std::size_t limit);
+    /// Ranks traces with matching spans, until nothing can change the answer.
+    [[nodiscard]] Result<void> rank(const Condition& condition, const CandidateOptions& options,
+                                    Candidates& found);
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operation_counts();
     /// What `read_indexed` takes from the catalogue, after a refresh, and what is not indexed yet.
     [[nodiscard]] Result<Facts> facts_with(

@@ -15,15 +15,6 @@ using codec::Span;
 
 constexpr auto kNoStart = std::numeric_limits<std::int64_t>::min();
 
-struct TraceIdHash {
-    std::size_t operator()(const TraceId& id) const noexcept {
-        TraceKey key;
-        std::memcpy(&key.high, id.bytes.data(), 8);
-        std::memcpy(&key.low, id.bytes.data() + 8, 8);
-        return TraceKeyHash{}(key);
-    }
-};
-
 void sort_by_start(std::vector<Span>& spans) {
     std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
         return a.start_ns.value_or(kNoStart) < b.start_ns.value_or(kNoStart);
@@ -41,7 +32,67 @@ const Span& root_of(const std::vector<Span>& spans) {
     return spans.front();
 }
 
-/// `spans`: not empty, by start.
+}  // namespace
+
+/// The traces that rank highest of those seen so far.
+class Candidates {
+public:
+    explicit Candidates(const CandidateOptions& options) : options_(options) {}
+
+    void add(const TraceId& id, std::int64_t rank_ns) {
+        if (options_.behind && !(TraceCandidate{rank_ns, id} < *options_.behind)) return;
+        auto [entry, fresh] = best_.try_emplace(id, rank_ns);
+        if (!fresh) entry->second = std::max(entry->second, rank_ns);
+        // A trace that is left out here comes again with a span that ranks higher, if there is one.
+        if (best_.size() > kSlack * options_.limit + kSlackMin) keep_best();
+    }
+    /// Whether a span that ranks so, or lower, can still change the answer.
+    [[nodiscard]] bool open_for(std::int64_t rank_ns_max) {
+        if (best_.size() < options_.limit) return true;
+        auto all = sorted();
+        return rank_ns_max >= all[options_.limit - 1].rank_ns;
+    }
+    [[nodiscard]] std::vector<TraceCandidate> highest() {
+        auto all = sorted();
+        all.resize(std::min(all.size(), options_.limit));
+        return all;
+    }
+
+private:
+    static constexpr std::size_t kSlack = 4;
+    static constexpr std::size_t kSlackMin = 1024;
+
+    [[nodiscard]] std::vector<TraceCandidate> sorted() const {
+        std::vector<TraceCandidate> all;
+        all.reserve(best_.size());
+        for (const auto& [id, rank_ns] : best_) all.push_back({rank_ns, id});
+        std::ranges::sort(all, std::greater());
+        return all;
+    }
+    void keep_best() {
+        const auto kept = highest();
+        best_.clear();
+        for (const TraceCandidate& one : kept) best_.emplace(one.id, one.rank_ns);
+    }
+
+    const CandidateOptions& options_;
+    std::unordered_map<TraceId, std::int64_t, TraceIdHash> best_;
+};
+
+namespace {
+
+/// The rank of row `row`; none: it has none.
+std::optional<std::int64_t> rank_of(const codec::BatchView& batch, std::uint32_t row,
+                                    CandidateOptions::Rank rank) {
+    const std::uint32_t flags = batch.shape_of(row).flags;
+    if (rank == CandidateOptions::Rank::kNewest)
+        return (flags & RowFlag::kHasStart) != 0 ? batch.starts()[row] : kNoStart;
+    if ((flags & RowFlag::kHasDuration) == 0) return std::nullopt;
+    return batch.durations()[row];
+}
+
+}  // namespace
+
 TraceSummary summary_of(const std::vector<Span>& spans) {
     TraceSummary summary;
     const Span& root = root_of(spans);
@@ -67,44 +118,6 @@ TraceSummary summary_of(const std::vector<Span>& spans) {
     summary.services.assign(services.begin(), services.end());
     return summary;
 }
-
-/// The traces with the latest matching spans seen so far.
-class Candidates {
-public:
-    explicit Candidates(std::size_t limit) : limit_(limit) {}
-
-    void add(const TraceId& id, std::int64_t start_ns) {
-        auto [entry, fresh] = latest_.try_emplace(id, start_ns);
-        if (!fresh) entry->second = std::max(entry->second, start_ns);
-    }
-    /// Whether a span that starts at or before this can still change the answer.
-    [[nodiscard]] bool open_for(std::int64_t start_ns_max) const {
-        if (latest_.size() < limit_) return true;
-        return start_ns_max > sorted_starts()[limit_ - 1];
-    }
-    [[nodiscard]] std::vector<TraceId> newest() const {
-        std::vector<std::pair<std::int64_t, TraceId>> all;
-        for (const auto& [id, start] : latest_) all.emplace_back(start, id);
-        std::sort(all.begin(), all.end(), std::greater<>());
-        std::vector<TraceId> ids;
-        for (std::size_t i = 0; i < std::min(limit_, all.size()); ++i) ids.push_back(all[i].second);
-        return ids;
-    }
-
-private:
-    [[nodiscard]] std::vector<std::int64_t> sorted_starts() const {
-        std::vector<std::int64_t> starts;
-        for (const auto& [id, start] : latest_) starts.push_back(start);
-        std::nth_element(starts.begin(), starts.begin() + static_cast<std::ptrdiff_t>(limit_ - 1),
-                         starts.end(), std::greater<>());
-        return starts;
-    }
-
-    std::size_t limit_;
-    std::unordered_map<TraceId, std::int64_t, TraceIdHash> latest_;
-};
-
-}  // namespace
 
 std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& ids) {
     std::vector<std::vector<Span>> traces(ids.size());
@@ -145,41 +158,70 @@ std::vector<std::vector<Span>> ReaderImpl::collect(const std::vector<TraceId>& i
     return traces;
 }
 
-Result<std::vector<TraceId>> ReaderImpl::newest_matches(const Condition& condition,
-                                                        std::size_t limit) {
-    Candidates candidates(limit);
-    VisitOptions options;
-    options.order = VisitOptions::Order::kNewest;
-    options.go_on = [&](std::int64_t start_ns_max) { return candidates.open_for(start_ns_max); };
-    auto visited = visit_batches(
+Result<void> ReaderImpl::rank(const Condition& condition, const CandidateOptions& options,
+                              Candidates& found) {
+    const bool newest = options.rank == CandidateOptions::Rank::kNewest;
+    VisitOptions visit_options;
+    visit_options.order = VisitOptions::Order::kNewest;
+    visit_options.go_on = [&](std::int64_t start_ns_max) {
+        if (options.go_on && !options.go_on()) return false;
+        return !newest || found.open_for(start_ns_max);
+    };
+    const unsigned parts =
+        codec::Part::kTraces | (newest ? codec::Part::kStarts : codec::Part::kDurations);
+    return visit_batches(
         condition,
         [&](codec::BatchView& batch, const RowMask& matching) -> Result<bool> {
-            if (auto loaded = batch.load(codec::Part::kTraces | codec::Part::kStarts); !loaded)
-                return std::move(loaded).error();
+            if (auto loaded = batch.load(parts); !loaded) return std::move(loaded).error();
             for (const codec::TraceRows& trace : batch.traces()) {
-                std::optional<std::int64_t> latest;
-                for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i) {
-                    if (!matching.has(i)) continue;
-                    const bool has_start = (batch.shape_of(i).flags & RowFlag::kHasStart) != 0;
-                    latest = std::max(latest.value_or(kNoStart),
-                                      has_start ? batch.starts()[i] : kNoStart);
-                }
-                if (latest) candidates.add(batch.trace_id(trace), *latest);
+                std::optional<std::int64_t> highest;
+                for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i)
+                    if (matching.has(i))
+                        highest = std::max(highest, rank_of(batch, i, options.rank));
+                if (highest) found.add(batch.trace_id(trace), *highest);
             }
             return true;
         },
-        options);
-    if (!visited) return std::move(visited).error();
-    return candidates.newest();
+        visit_options);
+}
+
+Result<std::vector<TraceCandidate>> ReaderImpl::candidates(const Condition& condition,
+                                                           const CandidateOptions& options) {
+    if (options.limit == 0) return std::vector<TraceCandidate>();
+    Candidates found(options);
+    const bool newest = options.rank == CandidateOptions::Rank::kNewest;
+    const auto compare = [](Operator op, Literal literal) {
+        return Condition::compare(Property::kStart, op, std::move(literal));
+    };
+    if (!newest || !options.behind) {
+        if (auto ranked = rank(condition, options, found); !ranked)
+            return std::move(ranked).error();
+        return found.highest();
+    }
+    // Parts of the log that are newer need not be read for what has a start; what has none stands
+    // behind all of that, anywhere.
+    auto ranked =
+        rank(Condition::all_of({condition, compare(Operator::kAtMost, options.behind->rank_ns)}),
+             options, found);
+    if (ranked && found.highest().size() < options.limit)
+        ranked = rank(
+            Condition::all_of({condition, Condition::negation(compare(Operator::kExists, {}))}),
+            options, found);
+    if (!ranked) return std::move(ranked).error();
+    return found.highest();
 }
 
 Result<std::vector<TraceSummary>> ReaderImpl::traces(const Condition& condition,
                                                      std::size_t limit) {
     std::vector<TraceSummary> summaries;
     if (limit == 0) return summaries;
-    auto ids = newest_matches(condition, limit);
-    if (!ids) return std::move(ids).error();
-    for (const auto& spans : collect(*ids))
+    CandidateOptions options;
+    options.limit = limit;
+    const auto found = candidates(condition, options);
+    if (!found) return found.error();
+    std::vector<TraceId> ids;
+    for (const TraceCandidate& one : *found) ids.push_back(one.id);
+    for (const auto& spans : collect(ids))
         if (!spans.empty()) summaries.push_back(summary_of(spans));
     std::stable_sort(
         summaries.begin(), summaries.end(),

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <vector>
 
@@ -48,6 +49,15 @@ struct TraceKey {
 struct TraceKeyHash {
     std::size_t operator()(const TraceKey& key) const noexcept {
         return static_cast<std::size_t>(hash_of(key));
+    }
+};
+
+struct TraceIdHash {
+    std::size_t operator()(const TraceId& id) const noexcept {
+        TraceKey key;
+        std::memcpy(&key.high, id.bytes.data(), sizeof key.high);
+        std::memcpy(&key.low, id.bytes.data() + sizeof key.high, sizeof key.low);
+        return TraceKeyHash{}(key);
     }
 };
 

@@ -20,20 +20,39 @@ Result<std::optional<std::int64_t>> optional_flag(const char* flag, const std::s
     return std::optional<std::int64_t>(*value);
 }
 
-// The spans that a TraceQL query names: what it says of whole traces is not for a flag.
-Result<store::Condition> spans_of_query(const std::string& text) {
+Error wrong_query(const std::string& what) {
+    return {ErrorCode::kInvalidArgument, "--query: " + what};
+}
+
+Result<query::Query> parse_query(const std::string& text) {
     query::Fault fault;
-    const auto parsed = query::parse(text, &fault);
-    const auto wrong = [&](const std::string& what) {
-        return Error{ErrorCode::kInvalidArgument, "--query: " + what};
-    };
-    if (!parsed) return wrong(fault.line() + " in " + text);
+    auto parsed = query::parse(text, &fault);
+    if (!parsed) return wrong_query(fault.line() + " in " + text);
+    return std::move(*parsed);
+}
+
+// The spans that a TraceQL query names: what it says of whole traces is not for all commands.
+Result<store::Condition> spans_of_query(const std::string& text) {
+    const auto parsed = parse_query(text);
+    if (!parsed) return parsed.error();
     query::Query spans_alone;
     spans_alone.spans.condition = parsed->spans.condition;
-    if (*parsed != spans_alone) return wrong("one '{ ... }' is expected, and nothing behind it");
+    if (*parsed != spans_alone)
+        return wrong_query("one '{ ... }' is expected, and nothing behind it");
     if (auto matcher = store::Matcher::make(parsed->spans.condition); !matcher)
-        return wrong(matcher.error().message);
+        return wrong_query(matcher.error().message);
     return parsed->spans.condition;
+}
+
+void add_to_each(query::Spanset& set, const store::Condition& condition) {
+    if (set.kind == query::Spanset::Kind::kOne) {
+        if (set.condition == store::Condition{}) {
+            set.condition = condition;
+        } else if (condition != store::Condition{}) {
+            set.condition = store::Condition::all_of({condition, std::move(set.condition)});
+        }
+    }
+    for (query::Spanset& child : set.children) add_to_each(child, condition);
 }
 
 }  // namespace
@@ -60,7 +79,10 @@ void add_selection(CLI::App& command, Selection& selection) {
     command.add_flag("-e,--error", selection.errors, "With an error")->group(kGroup);
 }
 
-Result<store::Condition> to_condition(const Selection& selection, std::int64_t now_ns) {
+namespace {
+
+// All but --query.
+Result<store::Condition> condition_of_flags(const Selection& selection, std::int64_t now_ns) {
     store::SpanFilter filter;
     if (!selection.service.empty()) filter.service = selection.service;
     if (!selection.operation.empty()) filter.operation = selection.operation;
@@ -89,10 +111,48 @@ Result<store::Condition> to_condition(const Selection& selection, std::int64_t n
         }
         filter.attributes.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
     }
-    if (selection.query.empty()) return store::Condition(filter);
+    return store::Condition(filter);
+}
+
+}  // namespace
+
+Result<store::Condition> to_condition(const Selection& selection, std::int64_t now_ns) {
+    auto flags = condition_of_flags(selection, now_ns);
+    if (!flags || selection.query.empty()) return flags;
     auto query = spans_of_query(selection.query);
     if (!query) return std::move(query).error();
-    return store::Condition::all_of({filter, std::move(*query)});
+    return store::Condition::all_of({std::move(*flags), std::move(*query)});
+}
+
+Result<query::Query> to_query(const Selection& selection, std::int64_t now_ns) {
+    auto flags = condition_of_flags(selection, now_ns);
+    if (!flags) return std::move(flags).error();
+    query::Query query;
+    if (!selection.query.empty()) {
+        auto parsed = parse_query(selection.query);
+        if (!parsed) return std::move(parsed).error();
+        query = std::move(*parsed);
+    }
+    add_to_each(query.spans, *flags);
+    return query;
+}
+
+Result<store::Field> parse_field(const std::string& text) {
+    using store::Property;
+    static const std::vector<std::pair<std::string, Property>> kWords{
+        {"service", Property::kService},
+        {"operation", Property::kName},
+        {"scope", Property::kScopeName},
+        {"scope-version", Property::kScopeVersion}};
+    for (const auto& [word, property] : kWords)
+        if (text == word) return store::Field{property, store::Scope::kAny, {}};
+    query::Fault fault;
+    const auto parsed = query::parse("{} | by(" + text + ")", &fault);
+    if (parsed && parsed->group_by) return *parsed->group_by;
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("'{}' is no field: service, operation, kind, status, scope, "
+                             "scope-version, or an attribute: .KEY, span.KEY, resource.KEY",
+                             text)};
 }
 
 Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "spanring/query/traceql.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::tools {
@@ -32,6 +33,14 @@ void add_selection(CLI::App& command, Selection& selection);
 /// Errors: kInvalidArgument, naming the flag.
 [[nodiscard]] Result<store::Condition> to_condition(const Selection& selection,
                                                     std::int64_t now_ns);
+
+/// The same for who answers whole queries: each '{ ... }' of --query with the other flags. Errors:
+/// kInvalidArgument, naming the flag.
+[[nodiscard]] Result<query::Query> to_query(const Selection& selection, std::int64_t now_ns);
+
+/// Returns the field that `text` spells as TraceQL does (.region, resource.host.name, kind), or by
+/// one of the words service, operation, scope, scope-version. Errors: kInvalidArgument.
+[[nodiscard]] Result<store::Field> parse_field(const std::string& text);
 
 /// Opens the database that the options name.
 [[nodiscard]] Result<std::unique_ptr<store::Reader>> open_database(const GlobalOptions& options);

@@ -17,16 +17,7 @@ namespace spanring::tools {
 namespace {
 
 using query::Group;
-using store::Property;
 
-constexpr std::array<std::pair<const char*, Property>, 6> kFields = {{
-    {"service", Property::kService},
-    {"operation", Property::kName},
-    {"kind", Property::kKind},
-    {"status", Property::kStatus},
-    {"scope", Property::kScopeName},
-    {"scope-version", Property::kScopeVersion},
-}};
 constexpr std::array<std::pair<const char*, double>, 3> kPercentiles = {
     {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}}};
 constexpr std::size_t kGroupsDefault = 50;  // a long screen
@@ -37,17 +28,6 @@ struct StatsOptions {
     std::string sort{"spans"};
     std::size_t limit{kGroupsDefault};
 };
-
-std::vector<std::string> field_names() {
-    std::vector<std::string> names;
-    for (const auto& [name, property] : kFields) names.emplace_back(name);
-    return names;
-}
-
-Property property_of(const std::string& name) {
-    return std::ranges::find(kFields, name, [](const auto& f) { return std::string(f.first); })
-        ->second;
-}
 
 double error_share(const Group& group) {
     return static_cast<double>(group.errors) / static_cast<double>(group.spans);
@@ -118,8 +98,12 @@ Result<int> show_stats(const GlobalOptions& options, const StatsOptions& wanted)
     if (!condition) return std::move(condition).error();
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
-    std::vector<Property> by;
-    for (const std::string& name : wanted.by) by.push_back(property_of(name));
+    std::vector<store::Field> by;
+    for (const std::string& name : wanted.by) {
+        auto field = parse_field(name);
+        if (!field) return std::move(field).error().in("--by");
+        by.push_back(std::move(*field));
+    }
     Result<std::vector<Group>> groups = std::vector<Group>{};
     {
         ProgressLine progress("stats", options.quiet);
@@ -151,12 +135,15 @@ void add_stats(CLI::App& app, Session& session) {
         "spanring stats\n"
         "spanring stats --by service,operation --sort p99 --since 1h\n"
         "spanring stats --service cart --by operation,status --json\n"
+        "spanring stats --by .cloud.region --sort error-rate\n"
         "spanring stats --query '{ .http.status_code >= 500 }' --by service");
     auto wanted = std::make_shared<StatsOptions>();
     add_selection(*command, wanted->selection);
-    command->add_option("--by", wanted->by, "What the spans of a group have in common")
+    command
+        ->add_option("--by", wanted->by,
+                     "What the spans of a group have in common: service, operation, kind, "
+                     "status, scope, .KEY (an attribute)")
         ->delimiter(',')
-        ->check(CLI::IsMember(field_names()))
         ->type_name("FIELD,...")
         ->capture_default_str();
     command->add_option("--sort", wanted->sort, "What most comes first by")

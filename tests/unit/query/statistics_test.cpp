@@ -8,6 +8,7 @@
 #include "any_condition.hpp"
 #include "any_span.hpp"
 #include "database_of.hpp"
+#include "spanring/query/field_value.hpp"
 
 namespace spanring::query {
 namespace {
@@ -16,15 +17,24 @@ using codec::Span;
 using store::Property;
 using test::make_database;
 
-std::string value_of(const Span& span, Property property) {
-    switch (property) {
-        case Property::kService: return codec::service_of(*span.resource);
-        case Property::kName: return span.name;
-        case Property::kKind: return to_string(span.kind);
-        case Property::kStatus: return to_string(span.status);
-        case Property::kScopeName: return span.scope.name;
-        default: return span.scope.version;
-    }
+store::Field field(Property property) {
+    return {property, store::Scope::kAny, {}};
+}
+
+/// Fields that spans may be grouped by; attributes are of any type.
+store::Field any_field() {
+    if (*rc::gen::arbitrary<bool>())
+        return field(*rc::gen::element(Property::kService, Property::kName, Property::kKind,
+                                       Property::kStatus, Property::kScopeName,
+                                       Property::kScopeVersion));
+    return {Property::kAttribute,
+            *rc::gen::element(store::Scope::kAny, store::Scope::kSpan, store::Scope::kResource),
+            *rc::gen::element<std::string>("a", "http.method", "x y")};
+}
+
+std::string value_text(const Span& span, const store::Field& by) {
+    const auto value = value_of(span, by);
+    return value ? text_of(*value) : "";
 }
 
 struct Plain {
@@ -35,13 +45,13 @@ struct Plain {
 
 std::map<std::vector<std::string>, Plain> counted_by_hand(store::Reader& reader,
                                                           const store::Condition& condition,
-                                                          const std::vector<Property>& by) {
+                                                          const std::vector<store::Field>& by) {
     const auto matcher = store::Matcher::make(condition);
     std::map<std::vector<std::string>, Plain> groups;
     const auto visited = reader.visit({}, [&](const Span& span) {
         if (!matcher->matches(span)) return true;
         std::vector<std::string> key;
-        for (const Property property : by) key.push_back(value_of(span, property));
+        for (const store::Field& one : by) key.push_back(value_text(span, one));
         Plain& group = groups[key];
         ++group.spans;
         group.errors += span.status == codec::StatusCode::kError;
@@ -62,9 +72,7 @@ TEST(Statistics, are_those_of_plain_code) {
         RC_ASSERT(reader.ok());
         const auto condition =
             *rc::gen::arbitrary<bool>() ? store::Condition{} : store::test::any_condition();
-        const auto by = *rc::gen::unique<std::vector<Property>>(
-            rc::gen::element(Property::kService, Property::kName, Property::kKind,
-                             Property::kStatus, Property::kScopeName, Property::kScopeVersion));
+        const auto by = codec::test::several(4, any_field);
         const auto groups = group_spans(**reader, condition, by);
         RC_ASSERT(groups.ok());
         const auto plain = counted_by_hand(**reader, condition, by);
@@ -87,7 +95,8 @@ TEST(Statistics, are_not_made_by_what_each_span_has_for_itself) {
     make_database(folder.db(), {}, 1);
     auto reader = store::Reader::open(folder.db());
     ASSERT_TRUE(reader.ok());
-    const auto groups = group_spans(**reader, {}, {Property::kService, Property::kStart});
+    const auto groups =
+        group_spans(**reader, {}, {field(Property::kService), field(Property::kStart)});
     ASSERT_FALSE(groups.ok());
     EXPECT_EQ(groups.error().code, ErrorCode::kInvalidArgument);
 }

@@ -21,15 +21,13 @@ struct Group {
     DurationHistogram durations;  ///< of those that have one
 };
 
-/// Whether spans may be grouped by it: name, kind, status, service, scope's name and version.
-[[nodiscard]] bool can_group_by(store::Property property) noexcept;
-
 /// Returns a group for each combination of values that spans which satisfy the condition have, in
-/// the order of the values; without fields, one for all. Errors: kInvalidArgument: of the
-/// condition, or a field that spans cannot be grouped by.
+/// the order of the values; without fields, one for all. Fields: name, kind, status, service,
+/// scope, attributes of the span or its resource; of what a span lacks, the value is empty. Errors:
+/// kInvalidArgument: of the condition, or a field that spans cannot be grouped by.
 [[nodiscard]] Result<std::vector<Group>> group_spans(store::Reader& reader,
                                                      const store::Condition& condition,
-                                                     const std::vector<store::Property>& by,
+                                                     const std::vector<store::Field>& by,
                                                      const store::Progress& progress = {});
 
 }  // namespace spanring::query

@@ -158,6 +158,28 @@ struct TraceSummary {
     std::vector<std::string> services;
 };
 
+/// `spans`: all of a trace, by start, not empty.
+[[nodiscard]] TraceSummary summary_of(const std::vector<codec::Span>& spans);
+
+/// A trace that has matching spans.
+struct TraceCandidate {
+    std::int64_t rank_ns{0};  ///< see CandidateOptions
+    TraceId id;
+    auto operator<=>(const TraceCandidate&) const = default;
+};
+struct CandidateOptions {
+    enum class Rank : std::uint8_t {
+        kNewest,   ///< by the latest start of a matching span; without a start: INT64_MIN
+        kSlowest,  ///< by the longest duration of a matching span; without one it has no rank
+    };
+    Rank rank{Rank::kNewest};
+    std::size_t limit{0};
+    /// Those behind this one. A trace that stands before it may come again, with the rank of its
+    /// matching spans that rank lower.
+    std::optional<TraceCandidate> behind{};
+    std::function<bool()> go_on{};  ///< asked before each part of the log; false: that is all
+};
+
 struct OperationSummary {
     std::string service;
     std::string operation;
@@ -293,6 +315,13 @@ public:
     /// the whole trace, matching or not.
     [[nodiscard]] virtual Result<std::vector<TraceSummary>> traces(const Condition& condition,
                                                                    std::size_t limit) = 0;
+    /// The `limit` traces with matching spans that rank highest, the highest first. Takes memory
+    /// for some times the limit, whatever matches.
+    [[nodiscard]] virtual Result<std::vector<TraceCandidate>> candidates(
+        const Condition& condition, const CandidateOptions& options) = 0;
+    /// All spans of these traces, also open ones, by start; in the order of `ids`.
+    [[nodiscard]] virtual std::vector<std::vector<codec::Span>> collect(
+        const std::vector<TraceId>& ids) = 0;
     [[nodiscard]] virtual Result<std::vector<std::string>> services() = 0;
     /// Of spans, their events and links, and resources; ascending.
     [[nodiscard]] virtual Result<std::vector<std::string>> attribute_keys() = 0;
