@@ -1,5 +1,6 @@
 #include "list_table.hpp"
 
+#include <limits>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -62,6 +63,63 @@ Result<std::vector<Cells>> database(store::Reader& reader) {
     return std::vector<Cells>{{number(stats->spans), number(stats->bytes), number(stats->windows),
                                number(stats->frames), stats->oldest_commit_ns,
                                stats->newest_commit_ns}};
+}
+
+constexpr std::int64_t kEver = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::min();
+
+/// p50, p95, p99.
+void add_percentiles(Cells& row, const store::DurationCounts& durations) {
+    for (const double fraction : {0.5, 0.95, 0.99})
+        row.push_back(durations.count() == 0 ? Cell() : Cell(durations.percentile(fraction)));
+}
+
+/// Of the whole database, in steps of a minute.
+Result<std::vector<Cells>> span_metrics(store::Reader& reader) {
+    const auto digest = reader.digest(kAlways, kEver);
+    if (!digest) return digest.error();
+    std::vector<Cells> rows;
+    for (const auto& one : digest->operations) {
+        rows.push_back({one.start_ns, one.service, one.operation, std::string(to_string(one.kind)),
+                        number(one.spans), number(one.errors), number(one.durations.sum_ns())});
+        add_percentiles(rows.back(), one.durations);
+    }
+    return rows;
+}
+
+Result<std::vector<Cells>> edges(store::Reader& reader) {
+    const auto digest = reader.digest(kAlways, kEver);
+    if (!digest) return digest.error();
+    std::vector<Cells> rows;
+    for (const auto& one : digest->edges) {
+        rows.push_back({one.start_ns, one.caller, one.callee, number(one.calls), number(one.errors),
+                        number(one.durations.sum_ns())});
+        add_percentiles(rows.back(), one.durations);
+    }
+    return rows;
+}
+
+Result<std::vector<Cells>> attribute_values(store::Reader& reader) {
+    const auto digest = reader.digest(kAlways, kEver);
+    if (!digest) return digest.error();
+    std::vector<Cells> rows;
+    for (const auto& one : digest->attributes)
+        for (const auto& [value, times] : one.values)
+            rows.push_back({one.key, value, number(times)});
+    return rows;
+}
+
+Result<std::vector<Cells>> delays(store::Reader& reader) {
+    const auto steps = reader.delays(kAlways, kEver);
+    if (!steps) return steps.error();
+    std::vector<Cells> rows;
+    for (const auto& one : *steps)
+        rows.push_back(
+            {one.start_ns, number(one.frames), number(one.spans),
+             one.delay_count == 0 ? Cell() : Cell(number(one.delay_sum_ns / one.delay_count)),
+             one.delay_count == 0 ? Cell() : Cell(number(one.delay_max_ns)), number(one.lost_spans),
+             number(one.lost_ends), number(one.lost_details)});
+    return rows;
 }
 
 class WholeTable {
@@ -144,6 +202,20 @@ const std::vector<ListTable>& list_tables() {
          "instance INTEGER, pid INTEGER, process_name TEXT, ended INTEGER, lost_spans INTEGER,"
          " lost_ends INTEGER, lost_details INTEGER",
          "traced processes, and what of them was lost", processes},
+        {"span_metrics",
+         "start_ns INTEGER, service TEXT, name TEXT, kind TEXT, spans INTEGER, errors INTEGER,"
+         " duration_sum_ns INTEGER, p50_ns INTEGER, p95_ns INTEGER, p99_ns INTEGER",
+         "each operation in each minute; percentiles are at most 6 % off", span_metrics},
+        {"edges",
+         "start_ns INTEGER, caller TEXT, callee TEXT, calls INTEGER, errors INTEGER,"
+         " duration_sum_ns INTEGER, p50_ns INTEGER, p95_ns INTEGER, p99_ns INTEGER",
+         "calls from service to service in each minute", edges},
+        {"attribute_values", "key TEXT, value TEXT, spans INTEGER",
+         "the most frequent values of each attribute", attribute_values},
+        {"delays",
+         "start_ns INTEGER, frames INTEGER, spans INTEGER, delay_avg_ns INTEGER,"
+         " delay_max_ns INTEGER, lost_spans INTEGER, lost_ends INTEGER, lost_details INTEGER",
+         "from a span's end to its commit, and what was lost, in each minute", delays},
         {"database",
          "spans INTEGER, bytes INTEGER, windows INTEGER, frames INTEGER, oldest_commit_ns INTEGER,"
          " newest_commit_ns INTEGER",

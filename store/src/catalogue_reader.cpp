@@ -20,14 +20,6 @@ std::string identity_of(const Folder& folder) {
     return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
 }
 
-InstanceId instance_of(std::span<const std::byte> bytes) {
-    InstanceId id;
-    // A column of no bytes has no address either, which memcpy must not be given.
-    const auto all = std::as_writable_bytes(std::span(id.bytes));
-    std::ranges::copy(bytes.first(std::min(bytes.size(), all.size())), all.begin());
-    return id;
-}
-
 /// Runs a query and calls take(statement) for each row.
 template <typename Take>
 Result<void> each_row(Database& database, const char* sql, std::int64_t parameter, Take take) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "digest_builder.hpp"
 #include "facts.hpp"
 #include "folder.hpp"
 #include "indexer.hpp"
@@ -62,6 +63,10 @@ public:
     [[nodiscard]] Result<std::map<OperationKey, OperationCounts>> operations();
     [[nodiscard]] Result<std::set<std::string>> attribute_keys();
     [[nodiscard]] Result<LossTotals> losses();
+    /// Of which windows there is a digest; and what stands in them, in the range.
+    [[nodiscard]] Result<std::set<std::uint64_t>> digested();
+    [[nodiscard]] Result<Digest> digest(const DigestRange& range);
+    [[nodiscard]] Result<std::vector<DelayStep>> delays(const DigestRange& range);
 
     /// Any time. The extent's trace filter; empty vector and false: it is gone, ask the log.
     [[nodiscard]] Result<bool> filter_of(std::int64_t extent, std::vector<std::byte>* filter);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "catalogue_writer.hpp"
+#include "digest_builder.hpp"
 #include "trace_filter.hpp"
 
 namespace spanring::store {
@@ -23,13 +24,22 @@ Result<void> CatalogueWriter::add_frame(LogScanner& scanner, const FramePlace& p
         }
         const auto known = facts_(place.header.number);
         if (known.size() == frame->batches.size() && !known.empty()) {
-            for (const auto& of_batch : known) extent.facts.add(*of_batch);
+            for (const auto& of_batch : known) {
+                extent.facts.add(*of_batch);
+                add_delay(place.header, *of_batch, turn);
+            }
         } else {
-            for (const auto encoded : frame->batches)
-                if (auto batch = codec::decode(encoded); batch) extent.facts.add(*batch);
+            for (const auto encoded : frame->batches) {
+                auto batch = codec::decode(encoded);
+                if (!batch) continue;
+                const auto of_batch = facts_of(*batch);
+                extent.facts.add(*of_batch);
+                add_delay(place.header, *of_batch, turn);
+            }
         }
     }
     const auto& header = place.header;
+    if (!is_merged(header)) ++turn.delays[step_of(header.committed_ns)].frames;
     if (extent.frames == 0) {
         extent.first_number = range.first;
         extent.committed_ns_min = extent.committed_ns_max = header.committed_ns;
@@ -98,8 +108,8 @@ Result<void> CatalogueWriter::store_operations(std::uint64_t window, const Facts
     return {};
 }
 
-Result<void> CatalogueWriter::store_losses(std::uint64_t window, const LossTotals& losses) {
-    for (const auto& [id, totals] : losses.instances) {
+Result<void> CatalogueWriter::store_losses(std::uint64_t window, Turn& turn) {
+    for (const auto& [id, totals] : turn.losses.instances) {
         const auto instance = std::as_bytes(std::span(id.bytes));
         put_instance_.bind(1, instance).bind(2, window).bind(3, std::int64_t{totals.pid});
         put_instance_.bind(4, std::string_view(totals.process_name));
@@ -109,8 +119,51 @@ Result<void> CatalogueWriter::store_losses(std::uint64_t window, const LossTotal
             put_losses_.bind(1, instance).bind(2, std::int64_t{stream}).bind(3, window);
             put_losses_.bind(4, counts.spans).bind(5, counts.ends).bind(6, counts.details);
             if (auto ran = put_losses_.run(); !ran) return ran;
+            count_losses(losses_[id][stream], counts, turn);
         }
     }
+    return {};
+}
+
+/// What came since, to the step that the turn has come to.
+void CatalogueWriter::count_losses(StreamTotals& known, const StreamTotals& now, Turn& turn) {
+    const auto more = [](std::uint64_t before, std::uint64_t after) {
+        return after > before ? after - before : 0;
+    };
+    if (!turn.delays.empty()) {
+        DelayStep& step = turn.delays.rbegin()->second;
+        step.lost_spans += more(known.spans, now.spans);
+        step.lost_ends += more(known.ends, now.ends);
+        step.lost_details += more(known.details, now.details);
+    }
+    known = now;
+}
+
+// What is imported ended long before, or by another clock.
+void CatalogueWriter::add_delay(const spanring_frame_header& header, const Facts& facts,
+                                Turn& turn) {
+    constexpr std::int64_t kDelayMax = 3'600'000'000'000;
+    if (is_merged(header)) return;
+    DelayStep& step = turn.delays[step_of(header.committed_ns)];
+    step.spans += facts.spans;
+    if (facts.ends == 0 || facts.end_ns_min < header.committed_ns - kDelayMax) return;
+    const auto sum = Facts::Sum{header.committed_ns} * Facts::Sum{facts.ends} - facts.end_ns_sum;
+    if (sum < 0) return;
+    step.delay_count += facts.ends;
+    step.delay_sum_ns += static_cast<std::uint64_t>(sum);
+    step.delay_max_ns = std::max(
+        step.delay_max_ns, static_cast<std::uint64_t>(header.committed_ns - facts.end_ns_min));
+}
+
+Result<void> CatalogueWriter::store_delays(std::uint64_t window, Turn& turn) {
+    for (const auto& [start, step] : turn.delays) {
+        add_delay_.bind(1, window).bind(2, start).bind(3, step.frames).bind(4, step.spans);
+        add_delay_.bind(5, step.delay_count).bind(6, step.delay_sum_ns);
+        add_delay_.bind(7, step.delay_max_ns).bind(8, step.lost_spans);
+        add_delay_.bind(9, step.lost_ends).bind(10, step.lost_details);
+        if (auto ran = add_delay_.run(); !ran) return ran;
+    }
+    turn.delays.clear();
     return {};
 }
 
@@ -141,12 +194,13 @@ Result<void> CatalogueWriter::forget_windows(const std::set<std::uint64_t>& exis
             ++window;
             continue;
         }
-        for (const char* table :
-             {"extents", "operations", "attribute_keys", "losses", "instances"}) {
+        for (const char* table : {"extents", "operations", "attribute_keys", "losses", "instances",
+                                  "digests", "metrics", "edges", "attribute_values", "delays"}) {
             const std::string sql = std::string("DELETE FROM ") + table +
                                     " WHERE window = " + std::to_string(window->first);
             if (auto ran = database_.run(sql.c_str()); !ran) return ran;
         }
+        digested_.erase(window->first);
         window = windows_.erase(window);
     }
     return {};

@@ -5,7 +5,7 @@
 namespace spanring::store {
 
 /// PRAGMA user_version. Raise it with every change below.
-inline constexpr int kCatalogueVersion = 4;
+inline constexpr int kCatalogueVersion = 5;
 
 // Before the first table is made, or it has no effect.
 inline constexpr const char* kCatalogueFirstPragmas =
@@ -26,7 +26,9 @@ inline constexpr const char* kCataloguePragmas =
 // compacted: offsets are those of the window's compacted file. A window's extents change to them in
 // one transaction, some time after the file did.
 // position: up to which byte of which window, and which frame number, all of this is true.
-// losses: totals of each stream as last seen, with the window where that was (they go with it).
+// digests: windows that metrics, edges and attribute_values speak of: those that are compacted.
+// What they mean: digest.hpp. delays: DelayStep, of all windows. losses: totals of each stream as
+// last seen, with the window where that was (they go with it).
 inline constexpr const char* kCatalogueSchema =
     "CREATE TABLE position(one INTEGER PRIMARY KEY CHECK(one = 1), uuid TEXT, window INTEGER,"
     "  offset INTEGER, number INTEGER, compacted INTEGER);"
@@ -40,6 +42,18 @@ inline constexpr const char* kCatalogueSchema =
     "  spans INTEGER, errors INTEGER, PRIMARY KEY(window, service, name, kind)) WITHOUT ROWID;"
     "CREATE TABLE attribute_keys(window INTEGER, key TEXT, PRIMARY KEY(window, key))"
     "  WITHOUT ROWID;"
+    "CREATE TABLE digests(window INTEGER PRIMARY KEY);"
+    "CREATE TABLE metrics(window INTEGER, start_ns INTEGER, service INTEGER, name TEXT,"
+    "  kind INTEGER, spans INTEGER, errors INTEGER, durations BLOB,"
+    "  PRIMARY KEY(window, start_ns, service, name, kind)) WITHOUT ROWID;"
+    "CREATE TABLE edges(window INTEGER, start_ns INTEGER, caller INTEGER, callee INTEGER,"
+    "  calls INTEGER, errors INTEGER, durations BLOB,"
+    "  PRIMARY KEY(window, start_ns, caller, callee)) WITHOUT ROWID;"
+    "CREATE TABLE attribute_values(window INTEGER, key TEXT, spans INTEGER, top BLOB,"
+    "  PRIMARY KEY(window, key)) WITHOUT ROWID;"
+    "CREATE TABLE delays(window INTEGER, start_ns INTEGER, frames INTEGER, spans INTEGER,"
+    "  delay_count INTEGER, delay_sum_ns INTEGER, delay_max_ns INTEGER, lost_spans INTEGER,"
+    "  lost_ends INTEGER, lost_details INTEGER, PRIMARY KEY(window, start_ns)) WITHOUT ROWID;"
     "CREATE TABLE host_keys(key BLOB PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE instances(id BLOB PRIMARY KEY, window INTEGER, pid INTEGER, name TEXT,"
     "  ended INTEGER) WITHOUT ROWID;"

@@ -131,6 +131,19 @@ Result<void> CatalogueWriter::prepare() {
          " ended = max(ended, ?5)"},
         {&put_losses_, "INSERT OR REPLACE INTO losses VALUES(?, ?, ?, ?, ?, ?)"},
         {&put_position_, "UPDATE position SET window = ?, offset = ?, number = ?, compacted = ?"},
+        {&add_delay_,
+         "INSERT INTO delays VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+         " frames = frames + excluded.frames, spans = spans + excluded.spans,"
+         " delay_count = delay_count + excluded.delay_count,"
+         " delay_sum_ns = delay_sum_ns + excluded.delay_sum_ns,"
+         " delay_max_ns = max(delay_max_ns, excluded.delay_max_ns),"
+         " lost_spans = lost_spans + excluded.lost_spans,"
+         " lost_ends = lost_ends + excluded.lost_ends,"
+         " lost_details = lost_details + excluded.lost_details"},
+        {&put_digest_, "INSERT INTO digests VALUES(?)"},
+        {&put_metric_, "INSERT INTO metrics VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
+        {&put_edge_, "INSERT INTO edges VALUES(?, ?, ?, ?, ?, ?, ?)"},
+        {&put_values_, "INSERT INTO attribute_values VALUES(?, ?, ?, ?)"},
     };
     for (const auto& [statement, sql] : statements) {
         auto prepared = database_.prepare(sql);
@@ -153,22 +166,36 @@ Result<void> CatalogueWriter::load(const LogEnd& end) {
                        (position_.window == end.window && position_.offset > end.offset) ||
                        position_.number > end.number;
     if (ahead) return Error{ErrorCode::kCorrupt, "the catalogue is ahead of the log"};
-    auto windows = database_.prepare("SELECT DISTINCT window, compacted FROM extents");
-    auto services = database_.prepare("SELECT id, name FROM services");
-    if (!windows || !services) return database_.error();
-    for (;;) {
-        row = windows->step();
-        if (!row) return std::move(row).error();
-        if (!*row) break;
-        windows_[windows->unsigned_integer(0)] = windows->integer(1) != 0;
-    }
-    for (;;) {
-        row = services->step();
-        if (!row) return std::move(row).error();
-        if (!*row) break;
-        services_[services->text(1)] = static_cast<std::uint32_t>(services->integer(0));
-    }
-    return {};
+    const auto each = [this](const char* sql, auto&& take) -> Result<void> {
+        auto rows = database_.prepare(sql);
+        if (!rows) return std::move(rows).error();
+        for (;;) {
+            auto there = rows->step();
+            if (!there) return std::move(there).error();
+            if (!*there) return {};
+            take(*rows);
+        }
+    };
+    digested_.clear();
+    losses_.clear();
+    auto read = each("SELECT DISTINCT window, compacted FROM extents", [this](Statement& found) {
+        windows_[found.unsigned_integer(0)] = found.integer(1) != 0;
+    });
+    if (read)
+        read = each("SELECT id, name FROM services", [this](Statement& found) {
+            services_[found.text(1)] = static_cast<std::uint32_t>(found.integer(0));
+        });
+    if (read)
+        read = each("SELECT window FROM digests",
+                    [this](Statement& found) { digested_.insert(found.unsigned_integer(0)); });
+    if (read)
+        read = each(
+            "SELECT instance, stream, spans, ends, details FROM losses", [this](Statement& found) {
+                losses_[instance_of(found.bytes(0))][static_cast<std::uint32_t>(found.integer(1))] =
+                    {found.unsigned_integer(2), found.unsigned_integer(3),
+                     found.unsigned_integer(4)};
+            });
+    return read;
 }
 
 Result<bool> CatalogueWriter::advance(const LogEnd& end) {
@@ -262,7 +289,8 @@ Result<bool> CatalogueWriter::index_window(std::uint64_t window, std::uint64_t l
                 return std::move(stored).error();
     }
     if (auto stored = store(window, extent, turn); !stored) return std::move(stored).error();
-    if (auto stored = store_losses(window, turn.losses); !stored) return std::move(stored).error();
+    if (auto stored = store_losses(window, turn); !stored) return std::move(stored).error();
+    if (auto stored = store_delays(window, turn); !stored) return std::move(stored).error();
     return reached;
 }
 
@@ -286,6 +314,9 @@ Result<void> CatalogueWriter::take_compacted() {
         }
         known = any = true;
     }
+    for (const auto& [window, compacted] : windows_)
+        if (compacted && window < position_.window)
+            if (auto digested = digest_window(window); !digested) return digested;
     // Gives the pages of the old extents back to the file system.
     return any ? database_.run("PRAGMA incremental_vacuum") : Result<void>{};
 }

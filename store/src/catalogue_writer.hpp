@@ -16,6 +16,7 @@
 #include "log_scanner.hpp"
 #include "loss_totals.hpp"
 #include "spanring/base/result.hpp"
+#include "spanring/store/digest.hpp"
 #include "sqlite.hpp"
 
 namespace spanring::store {
@@ -41,8 +42,8 @@ public:
     /// others: nothing has changed, try later.
     [[nodiscard]] Result<bool> advance(const LogEnd& end);
 
-    /// Replaces the extents of windows that have been compacted since they were indexed. Errors: as
-    /// advance.
+    /// Replaces the extents of windows that have been compacted since they were indexed, and sums
+    /// up what is compacted. Errors: as advance.
     [[nodiscard]] Result<void> take_compacted();
 
     /// How far it reaches.
@@ -65,6 +66,7 @@ private:
         bool compacted{false};      ///< the window's file is
         bool extents_alone{false};  ///< all else is known from before it was compacted
         LossTotals losses;
+        std::map<std::int64_t, DelayStep> delays;  ///< by their steps
     };
 
     CatalogueWriter(const Folder& folder, Database database, FactsSource facts)
@@ -81,7 +83,14 @@ private:
     /// Rolls back and reads the caches anew.
     [[nodiscard]] Result<void> undo(const LogEnd& before, const LogEnd& end);
     [[nodiscard]] Result<void> store_operations(std::uint64_t window, const Facts& facts);
-    [[nodiscard]] Result<void> store_losses(std::uint64_t window, const LossTotals& losses);
+    [[nodiscard]] Result<void> store_losses(std::uint64_t window, Turn& turn);
+    static void count_losses(StreamTotals& known, const StreamTotals& now, Turn& turn);
+    [[nodiscard]] Result<void> store_delays(std::uint64_t window, Turn& turn);
+    /// Adds the frame's spans to the steps; `facts` are those of one batch.
+    static void add_delay(const spanring_frame_header& header, const Facts& facts, Turn& turn);
+    /// Sums up a compacted window, unless that was done.
+    [[nodiscard]] Result<void> digest_window(std::uint64_t window);
+    [[nodiscard]] Result<void> store_digest(std::uint64_t window, const Digest& digest);
     [[nodiscard]] Result<void> store_position();
     [[nodiscard]] Result<std::uint32_t> service_id(const std::string& name);
     [[nodiscard]] Result<void> forget_windows(const std::set<std::uint64_t>& existing);
@@ -93,6 +102,8 @@ private:
     std::map<std::uint64_t, bool>
         windows_;  ///< that the catalogue has something of; whether of the compacted file
     std::map<std::string, std::uint32_t> services_;
+    std::set<std::uint64_t> digested_;
+    std::map<InstanceId, std::map<std::uint32_t, StreamTotals>> losses_;  ///< as in the table
     std::set<std::string> known_keys_;  ///< attribute keys of the current window
     std::set<Key128> known_host_keys_;
     Statement insert_extent_;
@@ -103,6 +114,11 @@ private:
     Statement put_instance_;
     Statement put_losses_;
     Statement put_position_;
+    Statement add_delay_;
+    Statement put_digest_;
+    Statement put_metric_;
+    Statement put_edge_;
+    Statement put_values_;
 };
 
 }  // namespace spanring::store

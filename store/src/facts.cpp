@@ -127,6 +127,13 @@ void Facts::add(const codec::Batch& batch) {
         ++starts;
         first = std::min(first, row.start_ns);
         last = std::max(last, row.start_ns);
+        if ((row.flags & RowFlag::kHasDuration) == 0) continue;
+        // Unsigned: what somebody else's clock said may be anything.
+        const auto end = static_cast<std::int64_t>(static_cast<std::uint64_t>(row.start_ns) +
+                                                   static_cast<std::uint64_t>(row.duration_ns));
+        end_ns_min = ends == 0 ? end : std::min(end_ns_min, end);
+        end_ns_sum += end;
+        ++ends;
     }
     traces.add(std::move(gatherer).take());
     all_start = all_start && starts == batch.rows.size();
@@ -162,6 +169,11 @@ void Facts::add(const Facts& other) {
     traces.add(other.traces);
     spans += other.spans;
     all_start = all_start && other.all_start;
+    if (other.ends != 0) {
+        end_ns_min = ends == 0 ? other.end_ns_min : std::min(end_ns_min, other.end_ns_min);
+        end_ns_sum += other.end_ns_sum;
+        ends += other.ends;
+    }
     if (!other.any_start) return;
     start_ns_min = any_start ? std::min(start_ns_min, other.start_ns_min) : other.start_ns_min;
     start_ns_max = any_start ? std::max(start_ns_max, other.start_ns_max) : other.start_ns_max;

@@ -36,6 +36,11 @@ struct Facts {
     bool all_start{true};   ///< false: there are spans without a start
     std::int64_t start_ns_min{0};
     std::int64_t start_ns_max{0};
+    // Of finished spans: when they ended.
+    __extension__ using Sum = __int128;
+    std::uint64_t ends{0};
+    std::int64_t end_ns_min{0};  ///< of `ends` spans; none: 0
+    Sum end_ns_sum{0};
 
     void add(const codec::Batch& batch);
     void add(const Facts& other);

@@ -2,8 +2,11 @@
 // one owner.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +19,15 @@ struct StreamTotals {
     std::uint64_t ends{0};
     std::uint64_t details{0};
 };
+
+/// As the catalogue holds it.
+inline InstanceId instance_of(std::span<const std::byte> bytes) {
+    InstanceId id;
+    // A column of no bytes has no address either, which memcpy must not be given.
+    const auto all = std::as_writable_bytes(std::span(id.bytes));
+    std::ranges::copy(bytes.first(std::min(bytes.size(), all.size())), all.begin());
+    return id;
+}
 
 struct InstanceTotals {
     std::uint32_t pid{0};

@@ -106,7 +106,7 @@ Result<void> rebuild_catalogue(const std::string& path, const Progress& progress
                                            static_cast<double>((*catalogue)->position().number) /
                                            static_cast<double>(end.number)),
                 total);
-        if (*reached) return {};
+        if (*reached) return (*catalogue)->take_compacted();
     }
 }
 

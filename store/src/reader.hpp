@@ -47,6 +47,9 @@ public:
     Result<std::vector<std::string>> attribute_keys() override;
     Result<std::vector<OperationSummary>> operations(
         const std::optional<std::string>& service) override;
+    Result<Digest> digest(std::int64_t from_ns, std::int64_t until_ns,
+                          const Progress& progress) override;
+    Result<std::vector<DelayStep>> delays(std::int64_t from_ns, std::int64_t until_ns) override;
     Result<DatabaseStats> stats() override;
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept override {
         return view_.warnings();

@@ -304,6 +304,60 @@ Result<std::vector<std::string>> ReaderImpl::services() {
     return std::vector<std::string>(names.begin(), names.end());
 }
 
+Result<Digest> ReaderImpl::digest(std::int64_t from_ns, std::int64_t until_ns,
+                                  const Progress& progress) {
+    const DigestRange range{from_ns, until_ns};
+    Digest indexed;
+    std::set<std::uint64_t> digested;
+    auto refreshed = view_.refresh([&](CatalogueReader& catalogue) -> Result<void> {
+        auto windows = catalogue.digested();
+        if (!windows) return std::move(windows).error();
+        auto known = catalogue.digest(range);
+        if (!known) return std::move(known).error();
+        digested = std::move(*windows);
+        indexed = std::move(*known);
+        return {};
+    });
+    if (!refreshed) return std::move(refreshed).error();
+    if (view_.catalogue() == nullptr) {
+        indexed = {};
+        digested.clear();
+    }
+    std::vector<Piece> rest;
+    for (const Piece& piece : view_.pieces())
+        if (digested.count(piece.window) == 0 &&
+            (!piece.indexed() || (piece.start_ns_max >= from_ns && piece.start_ns_min < until_ns)))
+            rest.push_back(piece);
+    DigestBuilder builder(DigestBuilder::Traces::kScattered, range);
+    VisitOptions options;
+    options.progress = progress;
+    const auto look = [&](auto&& add) {
+        auto matcher = Matcher::make({});
+        BatchCursorImpl cursor(view_, std::move(*matcher), rest, WithOpen::kNo, options);
+        (void)each_batch(cursor, [&](codec::BatchView& batch, const RowMask&) -> Result<bool> {
+            if (auto added = add(batch); !added) return std::move(added).error();
+            return true;
+        });
+    };
+    look([&](codec::BatchView& batch) { return builder.add(batch); });
+    if (builder.wants_second_look())
+        look([&](codec::BatchView& batch) { return builder.look_for_callers(batch); });
+    builder.add(indexed);
+    return std::move(builder).take();
+}
+
+Result<std::vector<DelayStep>> ReaderImpl::delays(std::int64_t from_ns, std::int64_t until_ns) {
+    std::vector<DelayStep> steps;
+    auto refreshed = view_.refresh([&](CatalogueReader& catalogue) -> Result<void> {
+        auto known = catalogue.delays({from_ns, until_ns});
+        if (!known) return std::move(known).error();
+        steps = std::move(*known);
+        return {};
+    });
+    if (!refreshed) return std::move(refreshed).error();
+    return steps;
+}
+
 Result<DatabaseStats> ReaderImpl::stats() {
     LossTotals totals;
     auto refreshed = view_.refresh([&](CatalogueReader& catalogue) -> Result<void> {

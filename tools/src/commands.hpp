@@ -68,6 +68,8 @@ void add_tail(CLI::App& app, Session& session);
 void add_services(CLI::App& app, Session& session);
 void add_stats(CLI::App& app, Session& session);
 void add_series(CLI::App& app, Session& session);
+void add_deps(CLI::App& app, Session& session);
+void add_attributes(CLI::App& app, Session& session);
 void add_sql(CLI::App& app, Session& session);
 void add_operations(CLI::App& app, Session& session);
 void add_traces(CLI::App& app, Session& session);

@@ -13,6 +13,8 @@ void add_every_command(CLI::App& app, Session& session) {
     add_operations(app, session);
     add_stats(app, session);
     add_series(app, session);
+    add_deps(app, session);
+    add_attributes(app, session);
     add_sql(app, session);
     add_traces(app, session);
     add_trace(app, session);

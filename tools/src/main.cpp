@@ -18,7 +18,9 @@ void group_commands(CLI::App& app) {
     const std::vector<std::pair<const char*, std::vector<const char*>>> groups{
         {"Start and stop", {"up", "down", "run"}},
         {"Watch", {"status", "top", "tail"}},
-        {"Ask", {"services", "operations", "traces", "trace", "stats", "series", "sql", "export"}},
+        {"Ask",
+         {"services", "operations", "attributes", "deps", "traces", "trace", "stats", "series",
+          "sql", "export"}},
         {"Make spans", {"replay", "emit", "generate"}},
         {"Plan and repair",
          {"plan", "bench", "doctor", "inspect", "fsck", "compact", "limits", "version"}}};

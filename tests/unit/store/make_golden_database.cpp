@@ -1,6 +1,6 @@
 // Writes the golden database of this version into a folder of its own:
 //
-//   build/dev/bin/make_golden_database tests/golden/store/database-4
+//   build/dev/bin/make_golden_database tests/golden/store/database-5
 //
 // Run it once for a new version of frames or catalogue (the latter's is in the name), never to make
 // a failing test pass. FILE.zst: each file of the database; spans.jsonl: what queries say.

@@ -24,6 +24,7 @@
 #include "spanring/codec/batch_view.hpp"
 #include "spanring/codec/span.hpp"
 #include "spanring/store/condition.hpp"
+#include "spanring/store/digest.hpp"
 #include "spanring/store/frame.hpp"
 #include "spanring/store/row_mask.hpp"
 
@@ -327,6 +328,15 @@ public:
     [[nodiscard]] virtual Result<std::vector<std::string>> attribute_keys() = 0;
     [[nodiscard]] virtual Result<std::vector<OperationSummary>> operations(
         const std::optional<std::string>& service) = 0;
+    /// What spans that start in [from, until) are in sum, in steps of kDigestStepNs: a step that
+    /// the range begins or ends in may be there whole or in part. Attributes are those of all spans
+    /// of the windows. Reads what is not compacted yet; a span whose parent stands in another
+    /// window may be missing from the edges.
+    [[nodiscard]] virtual Result<Digest> digest(std::int64_t from_ns, std::int64_t until_ns,
+                                                const Progress& progress = {}) = 0;
+    /// By the time of the commits; without what is not indexed yet (the last 200 ms).
+    [[nodiscard]] virtual Result<std::vector<DelayStep>> delays(std::int64_t from_ns,
+                                                                std::int64_t until_ns) = 0;
     [[nodiscard]] virtual Result<DatabaseStats> stats() = 0;
     /// One line for each thing that was skipped: file, offset, cause.
     [[nodiscard]] virtual const std::vector<std::string>& warnings() const noexcept = 0;
