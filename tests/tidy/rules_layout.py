@@ -14,11 +14,12 @@ MAY_INCLUDE = {
     "codec": {"abi", "base"},
     "store": {"codec", "abi", "base"},
     "query": {"store", "codec", "base"},
+    "analysis": {"query", "store", "codec", "base"},
     "sql": {"query", "store", "codec", "base"},
     "consumer": {"shm", "shm/mapping", "abi", "codec", "store", "base"},
     "gateway": {"query", "store", "codec", "abi", "producer", "base"},
-    "tools": {"shm", "shm/mapping", "abi", "producer", "codec", "store", "query", "sql",
-              "base"},
+    "tools": {"shm", "shm/mapping", "abi", "producer", "codec", "store", "query",
+              "analysis", "sql", "base"},
     # An instrumented application sees the tracer and nothing else.
     "examples": {"producer"},
 }

@@ -67,6 +67,8 @@ void add_top(CLI::App& app, Session& session);
 void add_tail(CLI::App& app, Session& session);
 void add_services(CLI::App& app, Session& session);
 void add_stats(CLI::App& app, Session& session);
+void add_diff(CLI::App& app, Session& session);
+void add_flame(CLI::App& app, Session& session);
 void add_series(CLI::App& app, Session& session);
 void add_deps(CLI::App& app, Session& session);
 void add_attributes(CLI::App& app, Session& session);

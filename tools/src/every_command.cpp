@@ -12,6 +12,8 @@ void add_every_command(CLI::App& app, Session& session) {
     add_services(app, session);
     add_operations(app, session);
     add_stats(app, session);
+    add_diff(app, session);
+    add_flame(app, session);
     add_series(app, session);
     add_deps(app, session);
     add_attributes(app, session);

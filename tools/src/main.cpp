@@ -20,7 +20,7 @@ void group_commands(CLI::App& app) {
         {"Watch", {"status", "top", "tail"}},
         {"Ask",
          {"services", "operations", "attributes", "deps", "traces", "trace", "stats", "series",
-          "sql", "export"}},
+          "diff", "flame", "sql", "export"}},
         {"Make spans", {"replay", "emit", "generate"}},
         {"Plan and repair",
          {"plan", "bench", "doctor", "inspect", "fsck", "compact", "limits", "version"}}};

@@ -6,7 +6,9 @@
 #include <set>
 
 #include "commands.hpp"
+#include "json.hpp"
 #include "select.hpp"
+#include "spanring/analysis/critical_path.hpp"
 #include "spanring/codec/jsonl.hpp"
 #include "term.hpp"
 #include "tree.hpp"
@@ -21,10 +23,13 @@ using codec::StatusCode;
 constexpr std::size_t kDurationColumns = 9;  // "12.3 ms", "2 h 10 m"
 constexpr std::size_t kBarColumnsMin = 16;
 constexpr std::size_t kLabelColumnsMin = 24;
+constexpr std::size_t kPathNameColumns = 40;
+constexpr std::size_t kPathBarColumns = 40;
 
 struct TraceOptions {
     std::string id;
     bool verbose{false};
+    bool critical_path{false};
 };
 
 struct Columns {
@@ -180,6 +185,71 @@ std::string as_json(const std::vector<Span>& spans) {
     return out + "]\n";
 }
 
+std::string path_json(const std::vector<Span>& spans,
+                      const std::vector<analysis::PathSegment>& path) {
+    Json json;
+    json.open_array();
+    for (const analysis::PathSegment& segment : path) {
+        const Span& span = spans[segment.span];
+        json.open_object()
+            .field("span_id", to_hex(span.span_id))
+            .field("service", service_name(span))
+            .field("operation", span.name)
+            .field("start_ns", segment.time.start_ns)
+            .field("duration_ns", segment.time.length_ns())
+            .close_object();
+    }
+    json.close_array();
+    return json.line();
+}
+
+std::string share_text(std::int64_t part, std::int64_t whole) {
+    return fmt::format(
+        "{:.1f} %",
+        whole == 0 ? 0.0 : 100 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+/// The segments in the order of time, then what each operation took of them.
+std::string path_text(const std::vector<Span>& spans,
+                      const std::vector<analysis::PathSegment>& path) {
+    const Terminal terminal = Terminal::of(1);
+    std::string out = headline(spans, extent_of(spans), terminal);
+    if (path.empty()) return out + "no span took any time\n";
+    const analysis::Interval whole{path.front().time.start_ns, path.back().time.end_ns};
+    const Extent extent{whole.start_ns, whole.end_ns};
+    const auto name = [&](const std::string& service, const std::string& operation) {
+        return terminal.paint(style_of_name(service), printable(service)) + "  " +
+               cut_to_width(printable(operation), kPathNameColumns);
+    };
+    Table segments({{"AT", Table::Align::kRight},
+                    {"TIME", Table::Align::kRight},
+                    {"SPENT IN"},
+                    {"CRITICAL PATH"}});
+    for (const analysis::PathSegment& segment : path) {
+        Span drawn;
+        drawn.start_ns = segment.time.start_ns;
+        drawn.duration_ns = segment.time.length_ns();
+        const Span& span = spans[segment.span];
+        segments.row({format_duration(segment.time.start_ns - whole.start_ns),
+                      format_duration(segment.time.length_ns()),
+                      name(service_name(span), span.name),
+                      time_bar(drawn, extent, kPathBarColumns)});
+    }
+    Table shares({{"SHARE", Table::Align::kRight},
+                  {"TIME", Table::Align::kRight},
+                  {"SPANS", Table::Align::kRight},
+                  {"OPERATION"}});
+    for (const analysis::PathShare& share : analysis::shares_of(spans, path))
+        shares.row({share_text(share.time_ns, whole.length_ns()), format_duration(share.time_ns),
+                    format_count(share.spans), name(share.service, share.operation)});
+    return out + segments.render(terminal) + "\n" + shares.render(terminal);
+}
+
+std::string as_path(const std::vector<Span>& spans, bool json) {
+    const auto path = analysis::critical_path(spans);
+    return json ? path_json(spans, path) : path_text(spans, path);
+}
+
 Result<int> show_trace(const GlobalOptions& options, const TraceOptions& wanted) {
     auto id = parse_trace_id(wanted.id);
     if (!id) return std::move(id).error();
@@ -194,7 +264,9 @@ Result<int> show_trace(const GlobalOptions& options, const TraceOptions& wanted)
                      fmt::format("no trace {} in {}; `spanring traces` lists those there are",
                                  wanted.id, path ? *path : "the database")};
     }
-    const std::string out = options.json ? as_json(*spans) : as_tree(*spans, wanted.verbose);
+    const std::string out = wanted.critical_path ? as_path(*spans, options.json)
+                            : options.json       ? as_json(*spans)
+                                                 : as_tree(*spans, wanted.verbose);
     if (auto done = print(out); !done) return std::move(done).error();
     return kExitOk;
 }
@@ -205,10 +277,14 @@ void add_trace(CLI::App& app, Session& session) {
     CLI::App* command = new_command(app, session, "trace", "Show a trace as a tree with time bars",
                                     "spanring trace 4bf92f3577b34da6a3ce929d0e0e4736\n"
                                     "spanring trace -v 4bf92f3577b34da6a3ce929d0e0e4736\n"
+                                    "spanring trace --critical-path "
+                                    "4bf92f3577b34da6a3ce929d0e0e4736\n"
                                     "spanring trace --json 4bf92f3577b34da6a3ce929d0e0e4736");
     auto wanted = std::make_shared<TraceOptions>();
     command->add_option("ID", wanted->id, "Trace id: 32 hex digits (or 16)")->required();
     command->add_flag("-v,--verbose", wanted->verbose, "Attributes, events and links too");
+    command->add_flag("--critical-path", wanted->critical_path,
+                      "Which spans the trace waited for, one after the other");
     command->callback([&session, wanted] {
         session.action = [&session, wanted] { return show_trace(session.options, *wanted); };
     });

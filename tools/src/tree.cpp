@@ -4,39 +4,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+
+#include "spanring/analysis/span_tree.hpp"
 
 namespace spanring::tools {
 namespace {
 
 using codec::Span;
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 class Layout {
 public:
     Layout(const std::vector<Span>& spans, std::size_t depth_max)
-        : spans_(spans), depth_max_(depth_max), children_(spans.size()), placed_(spans.size()) {}
+        : spans_(spans), depth_max_(depth_max), tree_(analysis::tree_of(spans)) {}
 
     std::vector<TreeRow> run() {
-        std::vector<std::size_t> order(spans_.size());
-        for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-        // Parents before children that start in the same nanosecond: the input's order decides.
-        std::stable_sort(order.begin(), order.end(),
-                         [this](std::size_t a, std::size_t b) { return start(a) < start(b); });
-        for (const std::size_t i : order) by_id_[spans_[i].span_id].push_back(i);
-        std::vector<std::size_t> roots;
-        for (const std::size_t i : order) {
-            const std::size_t parent = parent_of(i);
-            (parent == kNone ? roots : children_[parent]).push_back(i);
-        }
-        // A trace's true roots first, then what hangs in the air.
-        std::stable_partition(roots.begin(), roots.end(),
-                              [this](std::size_t i) { return !spans_[i].parent_id.valid(); });
-        for (const std::size_t i : roots) place(i, spans_[i].parent_id.valid());
-        // What is left stands in a circle of parents: cut it at its earliest span.
-        for (const std::size_t i : order) {
-            if (!placed_[i]) place(i, true);
-        }
+        for (const std::size_t i : tree_.roots) place(i, spans_[i].parent_id.valid());
         return std::move(rows_);
     }
 
@@ -49,38 +31,16 @@ private:
         bool orphan;
     };
 
-    std::int64_t start(std::size_t i) const { return spans_[i].start_ns.value_or(INT64_MAX); }
-
-    std::size_t parent_of(std::size_t i) const {
-        const auto& same = by_id_.at(spans_[i].span_id);
-        if (same.front() != i) return same.front();  // the other half of a shared span
-        const auto found = by_id_.find(spans_[i].parent_id);
-        if (!spans_[i].parent_id.valid() || found == by_id_.end()) return kNone;
-        const auto& halves = found->second;
-        if (halves.size() > 1 && spans_[i].resource != nullptr) {
-            const std::string service = service_of(*spans_[i].resource);
-            for (const std::size_t half : halves) {
-                const auto& resource = spans_[half].resource;
-                if (half != i && resource != nullptr && service_of(*resource) == service) {
-                    return half;
-                }
-            }
-        }
-        return halves.back() == i ? kNone : halves.back();
-    }
-
     // Depth-first with a stack of its own: a trace may be as deep as it has spans.
     void place(std::size_t root, bool orphan) {
         std::vector<Pending> stack{{root, 0, "", true, orphan}};
         while (!stack.empty()) {
             const Pending next = std::move(stack.back());
             stack.pop_back();
-            if (placed_[next.span]) continue;
-            placed_[next.span] = true;
             emit(next);
             std::string rails = next.rails;
             if (next.depth > 0 && next.depth < depth_max_) rails += next.last ? "   " : "│  ";
-            const auto& children = children_[next.span];
+            const auto& children = tree_.children[next.span];
             for (std::size_t c = children.size(); c-- > 0;) {
                 const bool last = c + 1 == children.size();
                 stack.push_back({children[c], next.depth + 1, rails, last, false});
@@ -93,7 +53,7 @@ private:
         row.span = &spans_[next.span];
         row.depth = next.depth;
         row.orphan = next.orphan;
-        row.has_children = !children_[next.span].empty();
+        row.has_children = !tree_.children[next.span].empty();
         row.guides = next.rails;
         if (next.depth > depth_max_) {
             row.guides += fmt::format("… {} ", next.depth);
@@ -105,9 +65,7 @@ private:
 
     const std::vector<Span>& spans_;
     std::size_t depth_max_;
-    std::map<SpanId, std::vector<std::size_t>> by_id_;
-    std::vector<std::vector<std::size_t>> children_;
-    std::vector<bool> placed_;
+    analysis::SpanTree tree_;
     std::vector<TreeRow> rows_;
 };
 
