@@ -28,8 +28,8 @@ public:
             tree_.parents[i] = parent_of(i);
             if (tree_.parents[i] == kNoSpan) tree_.roots.push_back(i);
         }
-        std::ranges::stable_partition(
-            tree_.roots, [this](std::size_t i) { return !spans_[i].parent_id.valid(); });
+        std::stable_partition(tree_.roots.begin(), tree_.roots.end(),
+                              [this](std::size_t i) { return !spans_[i].parent_id.valid(); });
         cut_circles();
         for (const std::size_t i : order_)
             if (tree_.parents[i] != kNoSpan) tree_.children[tree_.parents[i]].push_back(i);

@@ -142,12 +142,13 @@ Result<std::vector<FoundSpans>> spansets_of(const std::vector<Span>& spans, cons
         groups[group].push_back(place);
     }
     std::vector<FoundSpans> sets;
-    for (const auto& [group, members] : groups) {
+    for (const auto& entry : groups) {
+        const Places& members = entry.second;
         const auto passed = [&](const AggregateFilter& filter) {
             return passes(filter, spans, members);
         };
         if (!std::ranges::all_of(query.filters, passed)) continue;
-        FoundSpans found{group, members.size(), {}};
+        FoundSpans found{entry.first, members.size(), {}};
         for (const std::size_t place : members) found.spans.push_back(spans[place]);
         sets.push_back(std::move(found));
     }

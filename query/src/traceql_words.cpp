@@ -279,7 +279,10 @@ std::optional<Condition> comparison_of(const Field& field, Operator op, const To
     if (!literal) return std::nullopt;
     Condition made = Condition::compare(field, op, std::move(*literal));
     if (is_regex(op)) {
-        if (auto matcher = store::Matcher::make(made); !matcher) {
+        // What a trace has is asked of no span; the expression is the same.
+        Condition of_span = made;
+        if (store::is_of_trace(field.property)) of_span.field = {Property::kName, {}, {}};
+        if (auto matcher = store::Matcher::make(of_span); !matcher) {
             *what = matcher.error().message;
             return std::nullopt;
         }

@@ -12,6 +12,7 @@
 #include <new>
 #include <string>
 
+#include "functions.hpp"
 #include "source.hpp"
 #include "sqlite_api.hpp"
 #include "tables.hpp"
@@ -50,6 +51,9 @@ extern "C" __attribute__((visibility("default"))) int sqlite3_spanringsqlite_ini
                                    sqlite3_libversion());
         return SQLITE_ERROR;
     }
+    // Now, not by spanring_open: a host may have one of the same name, which cannot be replaced
+    // while a statement runs.
+    if (const int rc = spanring::sql::add_functions(connection); rc != SQLITE_OK) return rc;
     for (const int arguments : {0, 1}) {
         const int rc = sqlite3_create_function_v2(
             connection, "spanring_open", arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY, nullptr,

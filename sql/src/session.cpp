@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "columns.hpp"
+#include "functions.hpp"
 #include "list_table.hpp"
 #include "source.hpp"
 #include "sqlite_api.hpp"
@@ -81,6 +82,8 @@ public:
 
     Result<void> prepare() {
         sqlite3_hard_heap_limit64(static_cast<sqlite3_int64>(limits_.bytes_max));
+        if (const int rc = add_functions(connection_.get()); rc != SQLITE_OK)
+            return Error{ErrorCode::kIo, sqlite3_errstr(rc)};
         if (auto added = add_tables(connection_.get(), source_); !added) return added;
         auto keys = source_->reader->attribute_keys();
         if (!keys) return std::move(keys).error();

@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "functions.hpp"
 #include "list_table.hpp"
 #include "spans_table.hpp"
 
@@ -23,7 +22,6 @@ Result<void> declare(sqlite3* connection, const std::string& name) {
 }  // namespace
 
 Result<void> add_tables(sqlite3* connection, const std::shared_ptr<Source>& source) {
-    if (auto added = checked(add_functions(connection)); !added) return added;
     if (auto added = checked(add_list_modules(connection, source)); !added) return added;
     for (const ListTable& list : list_tables())
         if (auto declared = declare(connection, list.name); !declared) return declared;

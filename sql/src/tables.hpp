@@ -9,7 +9,7 @@
 
 namespace spanring::sql {
 
-/// Adds functions and tables. These are there without CREATE, in every schema. Errors: kIo: what
+/// Adds the tables. They are there without CREATE, in every schema. Errors: kIo: what
 /// SQLite says.
 [[nodiscard]] Result<void> add_tables(sqlite3* connection, const std::shared_ptr<Source>& source);
 /// Makes `spans` anew, as keys of attributes came. No statement may run.

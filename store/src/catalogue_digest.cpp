@@ -51,23 +51,34 @@ Result<void> each_in(Database& database, const char* sql, const DigestRange& ran
     }
 }
 
+/// What cannot be read, readers warn of.
+template <typename Take>
+Result<void> each_batch_of(int fd, const std::string& name, Take take) {
+    LogScanner scanner(fd, name, 0, Verify::kPositions);
+    for (FramePlace place;;) {
+        auto found = scanner.next(&place);
+        if (!found) return std::move(found).error();
+        if (!*found) return {};
+        const auto frame = scanner.frame(place);
+        if (!frame) continue;
+        for (const auto encoded : frame->batches)
+            if (auto batch = codec::BatchView::open(encoded); batch) take(*batch);
+    }
+}
+
 }  // namespace
 
 Result<void> CatalogueWriter::digest_window(std::uint64_t window) {
     if (digested_.count(window) != 0) return {};
     auto fd = folder_.open_window(window, O_RDONLY);
     if (!fd) return {};  // retired meanwhile
-    LogScanner scanner(fd->get(), folder_.file(window_name(window)), 0, Verify::kPositions);
-    DigestBuilder builder(DigestBuilder::Traces::kTogether, {});
-    for (FramePlace place;;) {
-        auto found = scanner.next(&place);
-        if (!found) return std::move(found).error();
-        if (!*found) break;
-        const auto frame = scanner.frame(place);
-        if (!frame) continue;  // readers warn of it
-        for (const auto encoded : frame->batches)
-            if (auto batch = codec::BatchView::open(encoded); batch) (void)builder.add(*batch);
-    }
+    const std::string name = folder_.file(window_name(window));
+    DigestBuilder builder({});
+    auto looked = each_batch_of(fd->get(), name, [&](auto& batch) { (void)builder.add(batch); });
+    if (looked && builder.wants_second_look())
+        looked = each_batch_of(fd->get(), name,
+                               [&](auto& batch) { (void)builder.look_for_callers(batch); });
+    if (!looked) return looked;
     if (auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
     auto stored = store_digest(window, std::move(builder).take());
     if (stored) stored = database_.run("COMMIT");

@@ -18,10 +18,10 @@ using codec::Part;
 using codec::Row;
 using codec::RowFlag;
 
-constexpr std::size_t kValuesMax = 1000;        // distinct ones of a key, while they are counted
-constexpr std::size_t kValuesKept = 20;         // of a key
-constexpr std::size_t kValueBytesMax = 256;     // longer ones are no words to choose from
-constexpr std::size_t kCalleesMax = 2'000'000;  // some 80 bytes each
+constexpr std::size_t kValuesMax = 1000;      // distinct ones of a key, while they are counted
+constexpr std::size_t kValuesKept = 20;       // of a key
+constexpr std::size_t kValueBytesMax = 256;   // longer ones are no words to choose from
+constexpr std::size_t kCalleesMax = 500'000;  // some 80 bytes each
 
 std::uint64_t word_of(const SpanId& id) noexcept {
     std::uint64_t word;
@@ -177,7 +177,7 @@ void DigestBuilder::add_edges_of(const codec::BatchView& batch, const codec::Tra
         if (parent == 0) continue;
         if (const auto caller = service_of_span_.find(parent); caller != service_of_span_.end())
             add_edge(caller->second, callee_at(batch, row));
-        else if (traces_ == Traces::kScattered && callees_.size() < kCalleesMax)
+        else if (callees_.size() < kCalleesMax)
             callees_.emplace(parent, callee_at(batch, row));
     }
 }

@@ -29,14 +29,12 @@ struct DigestRange {
 
 class DigestBuilder {
 public:
-    /// Traces whose rows do not stand together have callers that only a second look at all batches
-    /// finds (look_for_callers).
-    enum class Traces : std::uint8_t { kTogether, kScattered };
-    DigestBuilder(Traces traces, DigestRange range) : traces_(traces), range_(range) {}
+    explicit DigestBuilder(DigestRange range) : range_(range) {}
 
     /// Errors: kCorrupt; the batch may be counted in part then.
     [[nodiscard]] Result<void> add(codec::BatchView& batch);
-    /// After all were added: each of them once more, if this says so.
+    /// After all were added: each of them once more, if this says so. A caller may stand in
+    /// another batch than what it called.
     [[nodiscard]] bool wants_second_look() const noexcept { return !callees_.empty(); }
     [[nodiscard]] Result<void> look_for_callers(codec::BatchView& batch);
 
@@ -79,7 +77,6 @@ private:
     void add_resource_values(const codec::BatchView& batch);
     void add_column_values(const codec::BatchView& batch, const codec::ColumnView& column);
 
-    Traces traces_;
     DigestRange range_;
     std::string text_;
     std::unordered_map<std::string, Number> numbers_;

@@ -328,7 +328,7 @@ Result<Digest> ReaderImpl::digest(std::int64_t from_ns, std::int64_t until_ns,
         if (digested.count(piece.window) == 0 &&
             (!piece.indexed() || (piece.start_ns_max >= from_ns && piece.start_ns_min < until_ns)))
             rest.push_back(piece);
-    DigestBuilder builder(DigestBuilder::Traces::kScattered, range);
+    DigestBuilder builder(range);
     VisitOptions options;
     options.progress = progress;
     const auto look = [&](auto&& add) {

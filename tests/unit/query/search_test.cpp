@@ -118,6 +118,7 @@ TEST_F(Search, by_what_the_whole_trace_has) {
     EXPECT_EQ(traces("{ rootName = \"GET /\" && name = \"select\" }"), "2");
     EXPECT_EQ(traces("{ rootServiceName = \"job\" || .items = 1 }"), "31");
     EXPECT_EQ(traces("{ !(rootServiceName = \"job\") && name =~ \"sel.*\" }"), "2");
+    EXPECT_EQ(traces("{ rootName =~ \"GET.*\" && traceDuration < 40ms }"), "2");
     EXPECT_EQ(traces("{ traceDuration < 1ms }"), "");
 }
 
