@@ -13,12 +13,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "spanring/query/statistics.hpp"
+#include "spanring/sql/session.hpp"
 #include "spanring/store/database.hpp"
 
 namespace {
@@ -164,6 +168,105 @@ void search(store::Reader& reader, const Sample& sample) {
     ask("attribute = value, whole store", 3, user, 100'000);
 }
 
+void count_up(const std::string& path, store::Reader& reader, const Sample& sample) {
+    const auto per_second = [&](const Line& line) {
+        const double ms = *std::ranges::min_element(line.ms);
+        std::printf("  %.1f million spans a second\n", double(sample.spans) / ms / 1e3);
+    };
+    Line native{"group by service: count, errors, p99", {}};
+    const store::Field service{store::Property::kService, store::Scope::kAny, {}};
+    for (int i = 0; i < 3; ++i)
+        time(native, [&] { (void)must(query::group_spans(reader, {}, {service})); });
+    native.print();
+    per_second(native);
+    Line in_sql{"the same in SQL", {}};
+    sql::Limits limits;
+    limits.time_max = std::chrono::minutes(10);
+    const auto session = must(sql::Session::open(path, limits));
+    for (int i = 0; i < 2; ++i)
+        time(in_sql, [&] {
+            (void)must(
+                session->run("SELECT service, count(*), sum(status_id = 2),"
+                             " percentile(duration_ns, 99) FROM spans GROUP BY service",
+                             [](const auto&, const auto&) { return true; }));
+        });
+    in_sql.print();
+    per_second(in_sql);
+    Line digest{"metrics, edges and values of all", {}};
+    constexpr auto kEver = std::numeric_limits<std::int64_t>::max();
+    for (int i = 0; i < 5; ++i)
+        time(digest,
+             [&] { (void)must(reader.digest(std::numeric_limits<std::int64_t>::min(), kEver)); });
+    digest.print();
+}
+
+std::size_t resident_kib() {
+    std::size_t pages = 0;
+    if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+        if (std::fscanf(file, "%*u %zu", &pages) != 1) pages = 0;
+        std::fclose(file);
+    }
+    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+/// A trace of a million spans, in a database of its own below `path`.
+void large_trace(const std::string& path) {
+    const std::string db = path + "-large-trace";
+    std::filesystem::remove_all(db);
+    TraceId id;
+    id.bytes[0] = 7;
+    {
+        const auto writer = must(store::Writer::open(db));
+        codec::Span span;
+        span.trace_id = id;
+        span.resource = std::make_shared<const codec::Attributes>(
+            codec::Attributes{{"service.name", std::string("batch")}});
+        constexpr std::uint64_t kSpans = 1'000'000;
+        for (std::uint64_t i = 0; i < kSpans;) {
+            codec::Batch batch;
+            for (std::size_t n = 0; n < codec::kBatchSpansMax && i < kSpans; ++n, ++i) {
+                span.parent_id = span.span_id;
+                std::memcpy(span.span_id.bytes.data(), &i, sizeof i);
+                span.span_id.bytes[7] = 1;
+                span.name = "step " + std::to_string(i % 100);
+                span.start_ns = static_cast<std::int64_t>(1'000'000'000 + i * 1000);
+                span.duration_ns = 900;
+                span.attributes = {{"item", static_cast<std::int64_t>(i)}};
+                batch.add(span);
+            }
+            store::Frame frame;
+            frame.snapshot = writer->wants_snapshot();
+            frame.batches.push_back(must(codec::encode(batch)));
+            const store::BatchFacts facts{store::facts_of(batch)};
+            (void)must(writer->commit(frame, store::summary_of(facts), facts));
+        }
+        if (!writer->index_now()) std::exit(2);
+    }
+    const auto reader = must(store::Reader::open(db));
+    const std::size_t before = resident_kib();
+    Line first{"trace of 1,000,000 spans: the first", {}};
+    Line all{"trace of 1,000,000 spans: the last", {}};
+    const auto begun = Clock::now();
+    const auto now = [&] {
+        return std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
+    };
+    std::size_t most = before;
+    std::uint64_t count = 0;
+    const auto visited =
+        reader->visit(Condition::compare(store::Property::kTraceId, store::Operator::kEqual, id),
+                      [&](const codec::Span&) {
+                          if (count++ == 0) first.ms.push_back(now());
+                          if (count % 100'000 == 0) most = std::max(most, resident_kib());
+                          return true;
+                      });
+    if (!visited || count != 1'000'000) std::exit(2);
+    all.ms.push_back(now());
+    first.print();
+    all.print();
+    std::printf("  %zu KiB more memory than before\n", most - before);
+    std::filesystem::remove_all(db);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -182,5 +285,7 @@ int main(int argc, char** argv) {
     look_up(*reader, sampled);
     look_up_cold(path, *reader, sampled);
     search(*reader, sampled);
+    count_up(path, *reader, sampled);
+    large_trace(path);
     return 0;
 }

@@ -236,9 +236,14 @@ Condition compare_list(const Pushed& pushed, const Columns& columns, const Texts
 
 }  // namespace
 
-// "n" or "-", then column.operator.list for each: "n 3.2.0 8.32.0".
+// "n" or "-", the columns that are used, how many groups there are; column.descending of each
+// group; column.operator.list of each comparison: "- 1f.1 3.0 3.2.0 8.32.0".
 std::string Plan::text() const {
-    std::string out = newest_first ? "n" : "-";
+    std::string out = std::string(newest_first ? "n" : "-") + " " + std::to_string(used) + "." +
+                      std::to_string(groups.size());
+    for (const GroupColumn& group : groups)
+        out += " " + std::to_string(static_cast<int>(group.column)) + "." +
+               (group.descending ? "1" : "0");
     for (const Pushed& p : pushed)
         out += " " + std::to_string(p.column) + "." + std::to_string(p.op) + "." +
                (p.list ? "1" : "0");
@@ -247,21 +252,59 @@ std::string Plan::text() const {
 
 Plan Plan::parse(const char* text) {
     Plan plan;
+    const char* at = text;
     const char* const end = text + std::strlen(text);
-    plan.newest_first = text != end && *text == 'n';
-    for (const char* at = std::find(text, end, ' '); at != end; at = std::find(at, end, ' ')) {
+    // Each number stands behind one character: a space or a dot.
+    const auto number = [&at, end](auto& value) {
+        if (at != end) at = std::from_chars(at + 1, end, value).ptr;
+    };
+    plan.newest_first = at != end && *at++ == 'n';
+    std::size_t groups = 0;
+    number(plan.used);
+    number(groups);
+    for (; groups > 0; --groups) {
+        int column = 0;
+        int descending = 0;
+        number(column);
+        number(descending);
+        plan.groups.push_back({static_cast<Column>(column), descending != 0});
+    }
+    while (at != end) {
         Pushed pushed;
         unsigned op = 0;
         unsigned list = 0;
-        at = std::from_chars(at + 1, end, pushed.column).ptr;
-        at = std::from_chars(at + 1, end, op).ptr;
-        at = std::from_chars(at + 1, end, list).ptr;
+        number(pushed.column);
+        number(op);
+        number(list);
         pushed.op = static_cast<unsigned char>(op);
         pushed.list = list != 0;
         plan.pushed.push_back(pushed);
     }
     return plan;
 }
+
+namespace {
+
+/// The order in groups, if that is what is asked for and all that is shown can be shown so.
+std::vector<GroupColumn> groups_of(const sqlite3_index_info& info) {
+    std::vector<GroupColumn> groups;
+    for (int i = 0; i < info.nOrderBy; ++i) {
+        const int column = info.aOrderBy[i].iColumn;
+        if (column < 0 || column >= static_cast<int>(Column::kFirstAttribute) ||
+            !can_group_by(static_cast<Column>(column)))
+            return {};
+        groups.push_back({static_cast<Column>(column), info.aOrderBy[i].desc != 0});
+    }
+    for (int column = 0; column < 64; ++column) {
+        if ((info.colUsed >> column & 1) == 0) continue;
+        if (column >= static_cast<int>(Column::kFirstAttribute) ||
+            !can_group_show(static_cast<Column>(column)))
+            return {};
+    }
+    return groups;
+}
+
+}  // namespace
 
 int choose_plan(const Columns& columns, sqlite3_index_info* info) {
     constexpr double kRows = 1e7;
@@ -288,7 +331,10 @@ int choose_plan(const Columns& columns, sqlite3_index_info* info) {
         info->aOrderBy[0].iColumn == static_cast<int>(Column::kStart)) {
         plan.newest_first = true;
         info->orderByConsumed = 1;
+    } else if (plan.groups = groups_of(*info); !plan.groups.empty()) {
+        info->orderByConsumed = 1;
     }
+    plan.used = info->colUsed;
     info->estimatedRows = static_cast<sqlite3_int64>(std::max(rows, 1.0));
     info->estimatedCost = cost + rows;
     info->idxStr = sqlite3_mprintf("%s", plan.text().c_str());

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "columns.hpp"
+#include "grouped_rows.hpp"
 #include "source.hpp"
 #include "spanring/store/condition.hpp"
 #include "sqlite_api.hpp"
@@ -26,6 +27,8 @@ struct Pushed {
 struct Plan {
     std::vector<Pushed> pushed;
     bool newest_first{false};
+    std::vector<GroupColumn> groups;        ///< rows come in the order of these; empty: in any
+    std::uint64_t used{~std::uint64_t{0}};  ///< a bit for each column; the last for all from 63 on
 
     [[nodiscard]] std::string text() const;  ///< for idxStr
     [[nodiscard]] static Plan parse(const char* text);

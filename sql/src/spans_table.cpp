@@ -7,6 +7,7 @@
 
 #include "batch_rows.hpp"
 #include "columns.hpp"
+#include "grouped_rows.hpp"
 #include "pushdown.hpp"
 #include "table_support.hpp"
 
@@ -51,6 +52,8 @@ public:
         const Plan plan = Plan::parse(plan_text);
         rows_.reset();
         heap_.clear();
+        grouped_.reset();
+        if (!plan.groups.empty()) return filter_grouped(plan, arguments);
         newest_first_ = plan.newest_first;
         store::VisitOptions options;
         if (newest_first_) options.order = store::VisitOptions::Order::kNewest;
@@ -62,6 +65,7 @@ public:
         return newest_first_ ? next_newest() : next_batch();
     }
     Result<void> next() {
+        if (grouped_) return grouped_->next();
         if (newest_first_) {
             pop();
             return next_newest();
@@ -70,19 +74,35 @@ public:
         return next_batch();
     }
     [[nodiscard]] bool at_end() const noexcept {
+        if (grouped_) return grouped_->at_end();
         return newest_first_ ? heap_.empty() : !rows_.has_value();
     }
     Result<void> put(sqlite3_context* context, int column) {
+        if (grouped_) {
+            grouped_->put(context, static_cast<Column>(column));
+            return {};
+        }
         if (newest_first_)
             return heap_.front().batch->rows->put(context, column, heap_.front().position);
         return rows_->put(context, column, position_);
     }
     [[nodiscard]] std::int64_t number() const noexcept {
+        if (grouped_) return grouped_->number();
         return newest_first_ ? heap_.front().batch->rows->number(heap_.front().position)
                              : rows_->number(position_);
     }
 
 private:
+    Result<void> filter_grouped(const Plan& plan, sqlite3_value** arguments) {
+        std::vector<Column> used;
+        for (int c = 0; c < static_cast<int>(Column::kFirstAttribute); ++c)
+            if ((plan.used >> c & 1) != 0) used.push_back(static_cast<Column>(c));
+        grouped_ = std::make_unique<GroupedRows>(
+            table_.source(), condition_of(plan, table_.columns(), table_.source().texts, arguments),
+            plan.groups, used);
+        return grouped_->begin();
+    }
+
     Result<void> next_batch() {
         rows_.reset();
         if (batches_->next()) {
@@ -151,6 +171,7 @@ private:
     std::optional<BatchRows> rows_;
     std::size_t position_{0};
     std::vector<Entry> heap_;
+    std::unique_ptr<GroupedRows> grouped_;
 };
 
 }  // namespace

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "commands.hpp"
 #include "json.hpp"
@@ -23,6 +26,8 @@ using codec::StatusCode;
 constexpr std::size_t kDurationColumns = 9;  // "12.3 ms", "2 h 10 m"
 constexpr std::size_t kBarColumnsMin = 16;
 constexpr std::size_t kLabelColumnsMin = 24;
+constexpr std::size_t kSpansHeld = 20'000;  // of one trace: some 20 MiB
+constexpr std::size_t kFlushBytes = 64u << 10;
 constexpr std::size_t kPathNameColumns = 40;
 constexpr std::size_t kPathBarColumns = 40;
 
@@ -174,15 +179,50 @@ std::string as_tree(const std::vector<Span>& spans, bool verbose) {
     return out;
 }
 
+/// One span of an array, a line.
+std::string json_of(const Span& span, bool first) {
+    std::string line = codec::to_jsonl(span);
+    while (!line.empty() && line.back() == '\n') line.pop_back();
+    return (first ? "[" : ",\n ") + line;
+}
+
 std::string as_json(const std::vector<Span>& spans) {
-    std::string out = "[";
-    for (const Span& span : spans) {
-        if (out.size() > 1) out += ",\n ";
-        std::string line = codec::to_jsonl(span);
-        while (!line.empty() && line.back() == '\n') line.pop_back();
-        out += line;
-    }
+    std::string out;
+    for (const Span& span : spans) out += json_of(span, out.empty());
     return out + "]\n";
+}
+
+/// What of a trace is held in memory, by start: all of it, or the first spans that were found of
+/// one that is larger than kSpansHeld.
+struct HeldTrace {
+    std::vector<Span> spans;
+    std::uint64_t count{0};  ///< of all
+};
+
+/// Finds the spans; `overflow` takes those that are not held, one after the other, the held ones
+/// first. False from it: stop.
+Result<HeldTrace> find_trace(store::Reader& reader, const TraceId& id,
+                             const std::function<bool(const Span&)>& overflow) {
+    HeldTrace trace;
+    bool goes_on = true;
+    auto visited = reader.visit(
+        store::Condition::compare(store::Property::kTraceId, store::Operator::kEqual, id),
+        [&](const Span& span) {
+            ++trace.count;
+            if (trace.count <= kSpansHeld) {
+                trace.spans.push_back(span);
+                return true;
+            }
+            if (trace.count == kSpansHeld + 1)
+                for (const Span& held : trace.spans) goes_on = goes_on && overflow(held);
+            goes_on = goes_on && overflow(span);
+            return goes_on;
+        });
+    if (!visited) return std::move(visited).error();
+    std::ranges::stable_sort(trace.spans, {}, [](const Span& span) {
+        return span.start_ns.value_or(std::numeric_limits<std::int64_t>::min());
+    });
+    return trace;
 }
 
 std::string path_json(const std::vector<Span>& spans,
@@ -255,19 +295,40 @@ Result<int> show_trace(const GlobalOptions& options, const TraceOptions& wanted)
     if (!id) return std::move(id).error();
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
-    auto spans = (*reader)->trace(*id);
+    // A large trace is written while it is read, in the order of the log.
+    Result<void> written;
+    std::string pending;
+    bool first = true;
+    const auto stream = [&](const Span& span) {
+        if (!options.json || wanted.critical_path) return true;
+        pending += json_of(span, std::exchange(first, false));
+        if (pending.size() < kFlushBytes) return true;
+        written = print(std::exchange(pending, {}));
+        return written.ok();
+    };
+    auto trace = find_trace(**reader, *id, stream);
     remark_warnings(**reader, options);
-    if (!spans && spans.error().code != ErrorCode::kNotFound) return std::move(spans).error();
-    if (!spans || spans->empty()) {
+    if (!trace) return std::move(trace).error();
+    if (!written) return std::move(written).error();
+    if (trace->count == 0) {
         auto path = database_path(options);
         return Error{ErrorCode::kNotFound,
                      fmt::format("no trace {} in {}; `spanring traces` lists those there are",
                                  wanted.id, path ? *path : "the database")};
     }
-    const std::string out = wanted.critical_path ? as_path(*spans, options.json)
-                            : options.json       ? as_json(*spans)
-                                                 : as_tree(*spans, wanted.verbose);
+    const bool cut = trace->count > kSpansHeld;
+    if (cut && wanted.critical_path)
+        return Error{ErrorCode::kInvalidArgument,
+                     fmt::format("the trace has {} spans; a critical path is shown of up to {}",
+                                 format_count(trace->count), format_count(kSpansHeld))};
+    std::string out = wanted.critical_path ? as_path(trace->spans, options.json)
+                      : !options.json      ? as_tree(trace->spans, wanted.verbose)
+                      : cut                ? pending + "]\n"
+                                           : as_json(trace->spans);
     if (auto done = print(out); !done) return std::move(done).error();
+    if (cut && !options.json && !options.quiet)
+        remark(fmt::format("these are {} of {} spans; --json writes them all",
+                           format_count(kSpansHeld), format_count(trace->count)));
     return kExitOk;
 }
 
