@@ -216,7 +216,7 @@ void large_trace(const std::string& path) {
     TraceId id;
     id.bytes[0] = 7;
     {
-        const auto writer = must(store::Writer::open(db));
+        const auto writer = must(store::Writer::open(db, {}));
         codec::Span span;
         span.trace_id = id;
         span.resource = std::make_shared<const codec::Attributes>(

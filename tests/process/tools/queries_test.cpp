@@ -72,7 +72,10 @@ TEST_F(Queries, operations_are_counted_with_their_errors) {
 }
 
 TEST_F(Queries, traces_are_newest_first_with_a_summary_of_the_whole_trace) {
-    const auto json = ask_json({"traces"});
+    const auto answer = ask_json({"traces"});
+    EXPECT_FALSE(answer["partial"].GetBool());
+    EXPECT_TRUE(answer["next"].IsNull());
+    const auto& json = answer["traces"];
     ASSERT_EQ(json.Size(), 2u);
     EXPECT_STREQ(json[0]["trace_id"].GetString(), kShortTrace);
     EXPECT_STREQ(json[1]["trace_id"].GetString(), kCheckoutTrace);
@@ -100,8 +103,88 @@ TEST_F(Queries, traces_are_found_by_each_filter) {
     for (const auto& [flags, wanted] : cases) {
         std::vector<std::string> arguments{"traces"};
         arguments.insert(arguments.end(), flags.begin(), flags.end());
-        EXPECT_EQ(ask_json(arguments).Size(), wanted) << flags[0] << " " << flags.back();
+        EXPECT_EQ(ask_json(arguments)["traces"].Size(), wanted) << flags[0] << " " << flags.back();
     }
+}
+
+TEST_F(Queries, traces_come_page_by_page) {
+    const auto first = ask_json({"traces", "--limit", "1"});
+    ASSERT_EQ(first["traces"].Size(), 1u);
+    ASSERT_TRUE(first["next"].IsString());
+    const auto second = ask_json({"traces", "--limit", "1", "--cursor", first["next"].GetString()});
+    ASSERT_EQ(second["traces"].Size(), 1u);
+    EXPECT_STREQ(second["traces"][0]["trace_id"].GetString(), kCheckoutTrace);
+    EXPECT_TRUE(second["next"].IsNull());
+    EXPECT_THAT(ask({"traces", "--limit", "1"}).err, HasSubstr("--cursor"));
+    EXPECT_EQ(ask({"traces", "--cursor", "x"}).exit_code, 2);
+}
+
+TEST_F(Queries, traces_by_traceql_show_what_was_found) {
+    const auto json =
+        ask_json({"traces", "--query",
+                  R"({ status = error } && { name = "load cart" } | select(.currency))"});
+    ASSERT_EQ(json["traces"].Size(), 1u);
+    const auto& set = json["traces"][0]["span_sets"][0];
+    EXPECT_EQ(set["matched"].GetInt(), 2);
+    const Outcome wrong = ask({"traces", "--query", "{ name = }"});
+    EXPECT_EQ(wrong.exit_code, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("column 10"));
+    EXPECT_EQ(ask({"traces", "--query", "{ name =~ \"(\" }"}).exit_code, 2);
+    EXPECT_EQ(ask({"traces", "--query", "{} | rate()"}).exit_code, 2);
+}
+
+TEST_F(Queries, sql_answers_in_bare_lines_and_in_json) {
+    EXPECT_EQ(ask({"sql", "SELECT service, count(*), NULL FROM spans GROUP BY service"}).out,
+              "cart\t3\t\nfrontend\t2\t\npayment\t2\t\n");
+    const auto json = ask_json({"sql", "SELECT 'a\tb' AS text, 0.5 AS half, x'00ff' AS bytes"});
+    EXPECT_STREQ(json["columns"][0].GetString(), "text");
+    EXPECT_STREQ(json["rows"][0][0].GetString(), "a\tb");
+    EXPECT_EQ(json["rows"][0][1].GetDouble(), 0.5);
+    EXPECT_STREQ(json["rows"][0][2].GetString(), "x'00ff'");
+    EXPECT_EQ(ask({"sql", "SELECT 'a\tb'"}).out, "a\\tb\n");
+    EXPECT_EQ(ask_json({"sql", "SELECT 1 WHERE 0"})["rows"].Size(), 0u);
+    for (const char* wrong : {"SELEC 1", "DELETE FROM spans", "SELECT 1; SELECT 2", ""})
+        EXPECT_EQ(ask({"sql", wrong}).exit_code, 2) << wrong;
+    EXPECT_THAT(ask({"sql", "--schema"}).out, HasSubstr("\"currency\""));
+    EXPECT_THAT(ask({"sql", "--timeout", "20ms",
+                     "SELECT count(*) FROM spans, spans, spans, spans, spans,"
+                     " spans, spans, spans, spans, spans, spans, spans"})
+                    .err,
+                HasSubstr("longer than it may"));
+}
+
+TEST_F(Queries, statistics_series_edges_and_values) {
+    const auto stats = ask_json({"stats", "--by", "service,.currency"});
+    EXPECT_EQ(stats.Size(), 4u);
+    EXPECT_EQ(ask({"stats", "--by", "duration"}).exit_code, 2);
+    const auto series =
+        ask_json({"series", "{} | count_over_time()", "--since", "2025-11-21T00:00:00Z", "--until",
+                  "2025-11-22T00:00:00Z", "--step", "1h"});
+    EXPECT_EQ(series["series"][0]["points"].Size(), 24u);
+    EXPECT_EQ(ask({"series", "{} | rate()", "--since", "1000d", "--step", "1ns"}).exit_code, 2);
+    EXPECT_EQ(ask({"series", "{}"}).exit_code, 2);
+    const auto edges = ask_json({"deps"});
+    ASSERT_GE(edges.Size(), 2u);
+    EXPECT_STREQ(edges[0]["caller"].GetString(), "frontend");
+    EXPECT_THAT(ask({"deps", "--dot"}).out, HasSubstr("\"frontend\" -> \"cart\""));
+    EXPECT_THAT(ask({"attributes"}).out, HasSubstr("currency"));
+    EXPECT_THAT(ask({"attributes", "currency"}).out, HasSubstr("EUR"));
+    EXPECT_EQ(ask({"attributes", "nothing"}).exit_code, 2);
+}
+
+TEST_F(Queries, what_a_trace_waited_for_and_where_time_goes) {
+    const auto path = ask_json({"trace", "--critical-path", kCheckoutTrace});
+    std::int64_t sum = 0;
+    for (const auto& segment : path.GetArray()) sum += segment["duration_ns"].GetInt64();
+    EXPECT_EQ(sum, 12'000'000);
+    EXPECT_THAT(ask({"trace", "--critical-path", kCheckoutTrace}).out, HasSubstr("charge card"));
+    EXPECT_THAT(ask({"flame"}).out, HasSubstr("frontend:GET /checkout;"));
+    EXPECT_THAT(ask({"flame", "--svg"}).out, HasSubstr("</svg>"));
+    const auto differences = ask_json({"diff", kCheckoutTrace, kShortTrace});
+    EXPECT_EQ(differences.Size(), 7u);
+    EXPECT_EQ(ask_json({"diff", "1000d..2d", "2d..0s"}).Size(), 7u);
+    EXPECT_EQ(ask({"diff", kCheckoutTrace, "1h..0s"}).exit_code, 2);
+    EXPECT_EQ(ask({"diff", "soon..now", "1h..0s"}).exit_code, 2);
 }
 
 TEST_F(Queries, a_trace_is_drawn_as_a_tree_with_what_went_wrong) {

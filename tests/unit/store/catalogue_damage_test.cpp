@@ -51,6 +51,23 @@ Frame frame_with_losses(std::uint64_t number, bool snapshot) {
     return frame;
 }
 
+/// The digest; delays are in the catalogue alone, and may be gone.
+std::string sums(Reader& reader) {
+    constexpr auto kAlways = std::numeric_limits<std::int64_t>::min();
+    constexpr auto kEver = std::numeric_limits<std::int64_t>::max();
+    const auto keys = reader.attribute_keys();
+    const auto digest = reader.digest(kAlways, kEver);
+    if (!keys.ok() || !digest.ok() || !reader.delays(kAlways, kEver).ok()) return " failed";
+    std::string all;
+    for (const std::string& key : *keys) all += " " + key;
+    for (const auto& one : digest->operations)
+        all += " " + one.service + "/" + one.operation + ":" + std::to_string(one.spans);
+    for (const auto& one : digest->edges)
+        all += " " + one.caller + ">" + one.callee + ":" + std::to_string(one.calls);
+    for (const auto& one : digest->attributes) all += " " + one.key + std::to_string(one.spans);
+    return all;
+}
+
 /// What each kind of query says.
 std::string answers(Reader& reader) {
     std::string all;
@@ -76,7 +93,7 @@ std::string answers(Reader& reader) {
     all += " " + std::to_string(stats->spans) + "/" + std::to_string(stats->frames);
     for (const auto& lost : stats->losses)
         all += " " + lost.process_name + ":" + std::to_string(lost.spans);
-    return all;
+    return all + sums(reader);
 }
 
 class CatalogueDamage : public ::testing::Test {
