@@ -1,6 +1,6 @@
 #include "spanring/query/statistics.hpp"
 
-#include <algorithm>
+#include <map>
 #include <utility>
 
 #include "group_keys.hpp"
@@ -33,11 +33,10 @@ public:
         return add_some(batch, matching);
     }
 
-    [[nodiscard]] std::vector<Group> in_order() && {
+    [[nodiscard]] std::vector<Group> take_groups() && {
         groups_.resize(keys_.size());
         auto values = keys_.values();
         for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].values = std::move(values[i]);
-        std::ranges::sort(groups_, {}, &Group::values);
         return std::move(groups_);
     }
 
@@ -91,17 +90,32 @@ Result<std::vector<Group>> group_spans(store::Reader& reader, const store::Condi
                                        const std::vector<store::Field>& by,
                                        const store::Progress& progress) {
     if (auto groupable = check_groupable(by); !groupable) return std::move(groupable).error();
-    Groups groups(by);
+    std::vector<Groups> of_threads(store::visitors_max(), Groups(by));
+    std::vector<store::BatchVisitor> visitors;
+    for (Groups& mine : of_threads)
+        visitors.emplace_back([&mine](codec::BatchView& batch, const store::RowMask& matching) {
+            return mine.take(batch, matching);
+        });
     store::VisitOptions options;
     options.progress = progress;
-    auto visited = reader.visit_batches(
-        condition,
-        [&](codec::BatchView& batch, const store::RowMask& matching) {
-            return groups.take(batch, matching);
-        },
-        options);
-    if (!visited) return std::move(visited).error();
-    return std::move(groups).in_order();
+    if (auto visited = reader.visit_batches_together(condition, visitors, options); !visited)
+        return std::move(visited).error();
+    std::map<std::vector<std::string>, Group> joined;
+    for (Groups& mine : of_threads) {
+        for (Group& group : std::move(mine).take_groups()) {
+            const auto [found, fresh] = joined.try_emplace(group.values);
+            if (fresh) {
+                found->second = std::move(group);
+            } else {
+                found->second.spans += group.spans;
+                found->second.errors += group.errors;
+                found->second.durations.add(group.durations);
+            }
+        }
+    }
+    std::vector<Group> groups;
+    for (auto& [values, group] : joined) groups.push_back(std::move(group));
+    return groups;
 }
 
 }  // namespace spanring::query

@@ -10,6 +10,8 @@ namespace {
 
 using codec::RowFlag;
 
+constexpr std::uint32_t kLarge = 0xffffffff;
+
 bool is_of_times(Column column) noexcept {
     return column == Column::kStart || column == Column::kDuration || column == Column::kEnd;
 }
@@ -38,6 +40,15 @@ bool can_group_by(Column column) noexcept {
 bool can_group_show(Column column) noexcept {
     return can_group_by(column) || is_of_times(column) || column == Column::kEndLost ||
            column == Column::kTruncated;
+}
+
+void GroupedRows::Durations::add(std::int64_t ns) {
+    if (ns >= 0 && ns < std::int64_t{kLarge}) {
+        small.push_back(static_cast<std::uint32_t>(ns));
+    } else {
+        small.push_back(kLarge);
+        large.push_back(ns);
+    }
 }
 
 GroupedRows::GroupedRows(Source& source, store::Condition condition, std::vector<GroupColumn> by,
@@ -137,7 +148,7 @@ Result<void> GroupedRows::read_groups() {
     groups_.clear();
     until_.reset();
     bytes_ = 0;
-    row_ = 0;
+    row_ = large_ = 0;
     store::VisitOptions options;
     options.go_on = [this](std::int64_t) { return !source_.is_late(); };
     auto visited = source_.reader->visit_batches(
@@ -175,20 +186,21 @@ Result<void> GroupedRows::take(codec::BatchView& batch, const store::RowMask& ma
         if (group == nullptr) return true;
         ++group->rows;
         if (group->has_start) group->starts.push_back(batch.starts()[row]);
-        if (group->has_duration) group->durations.push_back(batch.durations()[row]);
-        bytes_ += sizeof(std::int64_t) * (std::size_t{group->has_start} + group->has_duration);
+        if (group->has_duration) group->durations.add(batch.durations()[row]);
+        bytes_ += (group->has_start ? sizeof(std::int64_t) : 0) +
+                  (group->has_duration ? sizeof(std::uint32_t) : 0);
         return true;
     });
     if (bytes_ > bytes_max_) drop_last_groups();
     return {};
 }
 
-/// Down to half of what may be held; always keeps one group.
+/// Down to three quarters of what may be held; always keeps one group.
 void GroupedRows::drop_last_groups() {
-    while (bytes_ > bytes_max_ / 2 && groups_.size() > 1) {
+    while (bytes_ > bytes_max_ / 4 * 3 && groups_.size() > 1) {
         const auto last = std::prev(groups_.end());
-        bytes_ -=
-            sizeof(std::int64_t) * (last->second.starts.size() + last->second.durations.size());
+        bytes_ -= last->second.starts.size() * sizeof(std::int64_t) +
+                  last->second.durations.small.size() * sizeof(std::uint32_t);
         until_ = last->first;
         groups_.erase(last);
     }
@@ -196,6 +208,7 @@ void GroupedRows::drop_last_groups() {
 
 Result<void> GroupedRows::next() {
     ++number_;
+    if (group_->second.has_duration && group_->second.durations.small[row_] == kLarge) ++large_;
     ++row_;
     return go_to_row();
 }
@@ -203,7 +216,7 @@ Result<void> GroupedRows::next() {
 /// A group may have no row: another shape of the batch had.
 Result<void> GroupedRows::go_to_row() {
     while (group_ != groups_.end() && row_ >= group_->second.rows) {
-        row_ = 0;
+        row_ = large_ = 0;
         ++group_;
         if (group_ != groups_.end() || !until_) continue;
         from_ = until_;
@@ -216,7 +229,10 @@ void GroupedRows::put(sqlite3_context* context, Column column) const {
     const Key& key = group_->first;
     const Group& group = group_->second;
     const auto start = [&] { return group.starts[row_]; };
-    const auto duration = [&] { return group.durations[row_]; };
+    const auto duration = [&] {
+        const std::uint32_t small = group.durations.small[row_];
+        return small == kLarge ? group.durations.large[large_] : std::int64_t{small};
+    };
     if (column == Column::kStart) {
         if (group.has_start) sqlite3_result_int64(context, start());
         return;

@@ -55,12 +55,18 @@ private:
         const GroupedRows* of;
         bool operator()(const Key& a, const Key& b) const { return of->is_less(a, b); }
     };
+    /// Durations one after the other; nearly all of them fit into 4 bytes.
+    struct Durations {
+        std::vector<std::uint32_t> small;
+        std::vector<std::int64_t> large;  ///< where `small` says kLarge, in their order
+        void add(std::int64_t ns);
+    };
     struct Group {
         std::uint64_t rows{0};
         bool has_start{false};
         bool has_duration{false};
-        std::vector<std::int64_t> starts;     ///< if they are shown and there are any
-        std::vector<std::int64_t> durations;  ///< likewise
+        std::vector<std::int64_t> starts;  ///< if they are shown and there are any
+        Durations durations;               ///< likewise
     };
     using Groups = std::map<Key, Group, Less>;
 
@@ -88,6 +94,7 @@ private:
     Groups groups_;
     Groups::iterator group_;
     std::uint64_t row_{0};
+    std::size_t large_{0};  ///< how many of the group's large durations are of rows before this one
     std::int64_t number_{0};
 };
 

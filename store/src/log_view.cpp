@@ -23,31 +23,37 @@ constexpr std::size_t kWarningsMax = 1000;
 }  // namespace
 
 void LogView::warn(std::string line) {
+    const std::lock_guard guard(mutex_);
     if (warnings_.size() >= kWarningsMax || !warned_.insert(line).second) return;
     warnings_.push_back(std::move(line));
 }
 
 std::shared_ptr<const WindowFile> LogView::window_file(std::uint64_t window,
                                                        std::optional<bool> compacted) {
-    const auto found = files_.find(window);
-    if (found != files_.end() && (!compacted || found->second->compacted == *compacted))
-        return found->second;
+    std::shared_ptr<const WindowFile> other;
+    {
+        const std::lock_guard guard(mutex_);
+        const auto found = files_.find(window);
+        if (found != files_.end()) other = found->second;
+    }
+    if (other && (!compacted || other->compacted == *compacted)) return other;
     auto fd = folder_.open_window(window, O_RDONLY);
     if (!fd) {
         // Retired: as if it had never been there. Anything else is worth a line.
         if (fd.error().code != ErrorCode::kNotFound) warn(fd.error().message);
-        return found != files_.end() ? found->second : nullptr;
+        return other;
     }
     auto file = std::make_shared<WindowFile>();
     file->name = folder_.file(window_name(window));
     auto merged = is_compacted(fd->get(), file->name);
     if (!merged) {
         warn(merged.error().message);
-        return found != files_.end() ? found->second : nullptr;
+        return other;
     }
     file->compacted = *merged;
     file->fd = std::move(*fd);
-    if (found == files_.end() && files_.size() >= kOpenFilesMax) files_.clear();
+    const std::lock_guard guard(mutex_);
+    if (!other && files_.size() >= kOpenFilesMax) files_.clear();
     return files_[window] = std::move(file);
 }
 
@@ -312,8 +318,6 @@ std::shared_ptr<const LogView::EncodedBatches> LogView::open_batches() {
 std::optional<LogView::Frames> LogView::frames_of(const Piece& piece, Pass& pass) {
     auto file = window_file(piece.window, piece.compacted);
     if (!file) return std::nullopt;
-    visited_window_ = piece.window;
-    visited_file_ = file;
     const bool replaced = file->compacted != piece.compacted;
     if (replaced && !pass.replaced_.insert(piece.window).second) return std::nullopt;
     Frames frames(std::move(file), replaced ? 0 : piece.offset);
@@ -356,7 +360,10 @@ bool LogView::each_frame(Frames frames, const FrameTaker& take) {
 
 bool LogView::each_frame(const Piece& piece, Pass& pass, const FrameTaker& take) {
     auto frames = frames_of(piece, pass);
-    return !frames || each_frame(std::move(*frames), take);
+    if (!frames) return true;
+    visited_window_ = piece.window;
+    visited_file_ = frames->file_;
+    return each_frame(std::move(*frames), take);
 }
 
 LogView::Mark LogView::mark_behind(const FramePlace& place) const {

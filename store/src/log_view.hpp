@@ -2,13 +2,14 @@
 // catalogue, then the tail that it does not hold yet), the spans that are open, losses. Windows
 // that are retired meanwhile are skipped. A window that is compacted meanwhile is read from its old
 // file if that is open here, else from the new one as a whole, never in part from both. Threads:
-// one owner. Never writes, never locks.
+// one owner, but where it says so. Never writes, never locks a file.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -51,7 +52,7 @@ public:
         return catalogue_ ? &*catalogue_ : nullptr;
     }
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
-    void warn(std::string line);
+    void warn(std::string line);  ///< any thread
 
     /// One walk over pieces: of a window that has been compacted since the refresh, the first piece
     /// that is visited stands for all.
@@ -81,7 +82,7 @@ public:
         FrameView frame_;
         bool finished_{false};
     };
-    /// None: the piece is gone, or was visited in this pass.
+    /// None: the piece is gone, or was visited in this pass. Any thread, while nobody refreshes.
     [[nodiscard]] std::optional<Frames> frames_of(const Piece& piece, Pass& pass);
     /// Visits the frames of a piece; false from the visitor stops, and is returned.
     using FrameTaker = std::function<bool(const FramePlace&, const FrameView&, const std::string&)>;
@@ -145,6 +146,7 @@ private:
     std::uint64_t visited_window_{0};  ///< by each_frame, now
     std::shared_ptr<const WindowFile> visited_file_;
     std::uint64_t extents_dropped_{0};
+    std::mutex mutex_;  ///< of files_ and warnings, while several threads visit
     std::vector<std::string> warnings_;
     std::set<std::string> warned_;
 };

@@ -1,6 +1,9 @@
 #include "reader.hpp"
 
 #include <algorithm>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace spanring::store {
@@ -144,6 +147,87 @@ Result<void> ReaderImpl::visit_batches(const Condition& condition, const BatchVi
     auto cursor = select(condition, options);
     if (!cursor) return std::move(cursor).error();
     (void)each_batch(**cursor, visitor);
+    return {};
+}
+
+unsigned visitors_max() noexcept {
+    constexpr unsigned kMax = 8;
+    return std::clamp(std::thread::hardware_concurrency(), 1u, kMax);
+}
+
+namespace {
+
+/// The options for one of several threads: what they call is called by one at a time. Who is told
+/// not to go on stops alone: the others may be at newer parts of the log.
+class TogetherOptions {
+public:
+    explicit TogetherOptions(const VisitOptions& options) : options_(options) {}
+
+    VisitOptions of_thread() {
+        VisitOptions mine;
+        mine.order = options_.order;
+        mine.go_on = [this](std::int64_t start_ns_max) {
+            const std::lock_guard guard(mutex_);
+            return !stopped_ && (!options_.go_on || options_.go_on(start_ns_max));
+        };
+        if (options_.progress)
+            mine.progress = [this, before = std::uint64_t{0}](std::uint64_t done,
+                                                              std::uint64_t total) mutable {
+                const std::lock_guard guard(mutex_);
+                if (before == 0) total_ += total;
+                done_ += done - before;
+                before = done;
+                options_.progress(done_, std::max(done_, total_));
+            };
+        return mine;
+    }
+    void stop() {
+        const std::lock_guard guard(mutex_);
+        stopped_ = true;
+    }
+
+private:
+    const VisitOptions& options_;
+    std::mutex mutex_;
+    bool stopped_{false};
+    std::uint64_t done_{0};
+    std::uint64_t total_{0};
+};
+
+}  // namespace
+
+Result<void> ReaderImpl::visit_batches_together(const Condition& condition,
+                                                const std::vector<BatchVisitor>& visitors,
+                                                const VisitOptions& options) {
+    // Fewer pieces than this for each are not worth a thread.
+    constexpr std::size_t kPiecesMin = 2;
+    const auto pieces = pieces_for(bounds_of(condition), options.order);
+    const std::size_t threads =
+        std::clamp(pieces.size() / kPiecesMin, std::size_t{1}, visitors.size());
+    TogetherOptions together(options);
+    std::vector<std::unique_ptr<BatchCursor>> cursors;
+    for (std::size_t t = 0; t < threads; ++t) {
+        auto matcher = Matcher::make(condition);
+        if (!matcher) return std::move(matcher).error();
+        std::vector<Piece> share;
+        for (std::size_t i = t; i < pieces.size(); i += threads) share.push_back(pieces[i]);
+        cursors.push_back(std::make_unique<BatchCursorImpl>(
+            view_, std::move(*matcher), std::move(share), t == 0 ? WithOpen::kYes : WithOpen::kNo,
+            together.of_thread()));
+    }
+    const auto run = [&](std::size_t t) {
+        if (!each_batch(*cursors[t], visitors[t])) together.stop();
+    };
+    std::vector<std::thread> others;
+    std::size_t started = 1;
+    try {
+        for (; started < threads; ++started) others.emplace_back(run, started);
+    } catch (const std::system_error&) {
+        // No thread is to be had: what is left is done here.
+    }
+    run(0);
+    for (; started < threads; ++started) run(started);
+    for (std::thread& other : others) other.join();
     return {};
 }
 

@@ -29,6 +29,9 @@ public:
                        const Progress& progress) override;
     Result<void> visit_batches(const Condition& condition, const BatchVisitor& visitor,
                                const VisitOptions& options) override;
+    Result<void> visit_batches_together(const Condition& condition,
+                                        const std::vector<BatchVisitor>& visitors,
+                                        const VisitOptions& options) override;
     Result<std::unique_ptr<BatchCursor>> select(const Condition& condition,
                                                 const VisitOptions& options) override;
     Result<std::uint64_t> visit_after(std::uint64_t after, const SpanVisitor& visitor) override;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <mutex>
 #include <numeric>
 
 #include "reader.hpp"
@@ -169,20 +170,26 @@ Result<void> ReaderImpl::rank(const Condition& condition, const CandidateOptions
     };
     const unsigned parts =
         codec::Part::kTraces | (newest ? codec::Part::kStarts : codec::Part::kDurations);
-    return visit_batches(
-        condition,
-        [&](codec::BatchView& batch, const RowMask& matching) -> Result<bool> {
-            if (auto loaded = batch.load(parts); !loaded) return std::move(loaded).error();
-            for (const codec::TraceRows& trace : batch.traces()) {
-                std::optional<std::int64_t> highest;
-                for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i)
-                    if (matching.has(i))
-                        highest = std::max(highest, rank_of(batch, i, options.rank));
-                if (highest) found.add(batch.trace_id(trace), *highest);
-            }
-            return true;
-        },
-        visit_options);
+    std::mutex mutex;  // of found
+    const BatchVisitor visitor = [&](codec::BatchView& batch,
+                                     const RowMask& matching) -> Result<bool> {
+        if (auto loaded = batch.load(parts); !loaded) return std::move(loaded).error();
+        std::vector<TraceCandidate> of_batch;
+        for (const codec::TraceRows& trace : batch.traces()) {
+            std::optional<std::int64_t> highest;
+            for (std::uint32_t i = trace.first; i < trace.first + trace.count; ++i)
+                if (matching.has(i)) highest = std::max(highest, rank_of(batch, i, options.rank));
+            if (highest) of_batch.push_back({*highest, batch.trace_id(trace)});
+        }
+        const std::lock_guard guard(mutex);
+        for (const TraceCandidate& one : of_batch) found.add(one.id, one.rank_ns);
+        return true;
+    };
+    visit_options.go_on = [&, may_go_on = visit_options.go_on](std::int64_t start_ns_max) {
+        const std::lock_guard guard(mutex);
+        return may_go_on(start_ns_max);
+    };
+    return visit_batches_together(condition, std::vector(visitors_max(), visitor), visit_options);
 }
 
 Result<std::vector<TraceCandidate>> ReaderImpl::candidates(const Condition& condition,

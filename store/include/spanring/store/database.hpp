@@ -275,6 +275,9 @@ public:
     virtual void refuse(const Error& error) = 0;
 };
 
+/// How many visitors are worth their threads here: one for each core, at most eight.
+[[nodiscard]] unsigned visitors_max() noexcept;
+
 class Reader {
 public:
     /// Opens the database read-only; needs no running consumer and no lock.
@@ -297,6 +300,13 @@ public:
     [[nodiscard]] virtual Result<void> visit_batches(const Condition& condition,
                                                      const BatchVisitor& visitor,
                                                      const VisitOptions& options = {}) = 0;
+    /// As visit_batches, on several threads at once: each visitor is called by a thread of its own
+    /// (the first by the caller's), for its share of the batches, in the order asked for. `go_on`
+    /// and `progress` are called by all of them, one at a time; a thread that must not go on stops
+    /// alone, a visitor that returns false stops all.
+    [[nodiscard]] virtual Result<void> visit_batches_together(
+        const Condition& condition, const std::vector<BatchVisitor>& visitors,
+        const VisitOptions& options = {}) = 0;
     /// As visit_batches, for who wants to ask for the next batch when it suits.
     [[nodiscard]] virtual Result<std::unique_ptr<BatchCursor>> select(
         const Condition& condition, const VisitOptions& options = {}) = 0;
