@@ -62,6 +62,7 @@ Result<void> LogView::refresh(const std::function<Result<void>(CatalogueReader&)
     // than this impossible but for a compactor that outruns a refresh, or a catalogue that lost
     // its end by a power loss, until the next writer makes it anew.
     constexpr int kTriesMax = 4;
+    ++refreshes_;
     for (int i = 0; i <= kTriesMax; ++i) {
         if (i == kTriesMax) drop_catalogue("it does not know windows that were compacted");
         auto whole = refresh_once(inside, i != kTriesMax);

@@ -105,6 +105,8 @@ public:
     bool each_frame_behind(const Mark& mark, const FrameTaker& take);
     /// Counts how often extents were forgotten: what is cached by their ids is of no use then.
     [[nodiscard]] std::uint64_t extents_dropped() const noexcept { return extents_dropped_; }
+    /// Counts the refreshes: pieces are the same while it is.
+    [[nodiscard]] std::uint64_t refreshes() const noexcept { return refreshes_; }
 
 private:
     [[nodiscard]] Result<void> refresh_catalogue(
@@ -146,6 +148,7 @@ private:
     std::uint64_t visited_window_{0};  ///< by each_frame, now
     std::shared_ptr<const WindowFile> visited_file_;
     std::uint64_t extents_dropped_{0};
+    std::uint64_t refreshes_{0};
     std::mutex mutex_;  ///< of files_ and warnings, while several threads visit
     std::vector<std::string> warnings_;
     std::set<std::string> warned_;

@@ -61,6 +61,16 @@ void ReaderImpl::warn_of_filters(const Error& error) {
 }
 
 void ReaderImpl::load_filters() {
+    if (std::exchange(filters_as_of_, view_.refreshes()) == view_.refreshes()) return;
+    read_filters();
+    filter_of_piece_.clear();
+    for (const Piece& piece : view_.pieces()) {
+        const auto held = filters_.find(piece.id);
+        filter_of_piece_.push_back(held == filters_.end() ? nullptr : &held->second->filter);
+    }
+}
+
+void ReaderImpl::read_filters() {
     CatalogueReader* catalogue = view_.catalogue();
     if (std::exchange(filters_of_, view_.extents_dropped()) != view_.extents_dropped()) {
         filters_.clear();
@@ -69,7 +79,7 @@ void ReaderImpl::load_filters() {
     }
     if (catalogue == nullptr || filter_bytes_ >= kFilterBytesMax) return;
     const auto read = catalogue->filters_after(filters_loaded_, [&](std::int64_t id, auto filter) {
-        filters_[id].assign(filter.begin(), filter.end());
+        filters_[id] = std::make_unique<const HeldFilter>(filter);
         filter_bytes_ += filter.size();
         filters_loaded_ = id;
         return filter_bytes_ < kFilterBytesMax;
@@ -77,19 +87,14 @@ void ReaderImpl::load_filters() {
     if (!read) warn_of_filters(read.error());
 }
 
-bool ReaderImpl::filter_allows(const Piece& piece, const WantedTraces& wanted) {
+bool ReaderImpl::filter_allows(const Piece& piece, const TraceFilter* held,
+                               const WantedTraces& wanted) {
     if (!piece.indexed() || view_.catalogue() == nullptr) return true;
+    if (held != nullptr) return held->may_contain(wanted);
     std::vector<std::byte> fetched;
-    std::span<const std::byte> filter;
-    if (const auto held = filters_.find(piece.id); held != filters_.end()) {
-        filter = held->second;
-    } else {
-        const auto found = view_.catalogue()->filter_of(piece.id, &fetched);
-        if (!found) warn_of_filters(found.error());
-        if (!found || !*found) return true;
-        filter = fetched;
-    }
-    return may_contain(filter, wanted);
+    const auto found = view_.catalogue()->filter_of(piece.id, &fetched);
+    if (!found) warn_of_filters(found.error());
+    return !found || !*found || may_contain(fetched, wanted);
 }
 
 WantedTraces ReaderImpl::wanted_by(const ConditionBounds& bounds) {
@@ -98,8 +103,7 @@ WantedTraces ReaderImpl::wanted_by(const ConditionBounds& bounds) {
     return wanted_of({bounds.traces->begin(), bounds.traces->end()});
 }
 
-bool ReaderImpl::may_match(const Piece& piece, const ConditionBounds& bounds,
-                           const WantedTraces& wanted) {
+bool ReaderImpl::may_match(const Piece& piece, const ConditionBounds& bounds) {
     if (bounds.nothing) return false;
     if (!piece.indexed()) return true;
     if (bounds.has_start &&
@@ -112,15 +116,24 @@ bool ReaderImpl::may_match(const Piece& piece, const ConditionBounds& bounds,
         });
         if (!has_one) return false;
     }
-    return !bounds.traces || filter_allows(piece, wanted);
+    return true;
 }
 
 std::vector<Piece> ReaderImpl::pieces_for(const ConditionBounds& bounds,
                                           VisitOptions::Order order) {
     const WantedTraces wanted = wanted_by(bounds);
+    const auto& all = view_.pieces();
     std::vector<Piece> pieces;
-    for (const Piece& piece : view_.pieces())
-        if (may_match(piece, bounds, wanted)) pieces.push_back(piece);
+    // Thousands of filters, a cache line of each: the memory is asked for them in time.
+    constexpr std::size_t kAhead = 16;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (bounds.traces) {
+            if (i + kAhead < all.size() && filter_of_piece_[i + kAhead] != nullptr)
+                filter_of_piece_[i + kAhead]->prefetch(wanted);
+            if (!filter_allows(all[i], filter_of_piece_[i], wanted)) continue;
+        }
+        if (may_match(all[i], bounds)) pieces.push_back(all[i]);
+    }
     if (order == VisitOptions::Order::kNewest)
         std::ranges::stable_sort(pieces, std::greater(), &Piece::latest_start);
     return pieces;

@@ -69,9 +69,12 @@ private:
     /// The traces that the bounds name, or none.
     [[nodiscard]] WantedTraces wanted_by(const ConditionBounds& bounds);
     /// By what the catalogue knows. Tail pieces always may.
-    bool may_match(const Piece& piece, const ConditionBounds& bounds, const WantedTraces& wanted);
-    bool filter_allows(const Piece& piece, const WantedTraces& wanted);
+    bool may_match(const Piece& piece, const ConditionBounds& bounds);
+    /// `held`: its filter, if that is in memory.
+    bool filter_allows(const Piece& piece, const TraceFilter* held, const WantedTraces& wanted);
+    /// Once for each refresh.
     void load_filters();
+    void read_filters();
     void warn_of_filters(const Error& error);
     /// In the forms in which extents may hold them.
     [[nodiscard]] WantedTraces wanted_of(const std::vector<TraceId>& ids);
@@ -92,10 +95,18 @@ private:
     LogView view_;
     LogView::Mark cursor_;  ///< behind the last frame that visit_frames_after gave
     // Trace filters of extents by id, as far as the budget goes.
-    std::unordered_map<std::int64_t, std::vector<std::byte>> filters_;
+    struct HeldFilter {
+        explicit HeldFilter(std::span<const std::byte> of)
+            : bytes(of.begin(), of.end()), filter(bytes) {}
+        std::vector<std::byte> bytes;
+        TraceFilter filter;
+    };
+    std::unordered_map<std::int64_t, std::unique_ptr<const HeldFilter>> filters_;
+    std::vector<const TraceFilter*> filter_of_piece_;  ///< by place; null: it is not held
     std::int64_t filters_loaded_{0};
     std::size_t filter_bytes_{0};
-    std::uint64_t filters_of_{0};  ///< LogView::extents_dropped
+    std::uint64_t filters_as_of_{0};  ///< LogView::refreshes
+    std::uint64_t filters_of_{0};     ///< LogView::extents_dropped
 };
 
 }  // namespace spanring::store

@@ -127,10 +127,24 @@ WantedTraces::WantedTraces(const std::vector<TraceKey>& keys) {
     std::sort(native_.begin(), native_.end());
 }
 
-bool may_contain(std::span<const std::byte> filter, const WantedTraces& wanted) noexcept {
-    if (filter.empty() || filter.front() != std::byte{kFormat}) return true;
-    WireReader in(filter.subspan(1));
-    for (std::uint64_t left = in.varint(); left > 0 && in.ok(); --left) {
+TraceFilter::TraceFilter(std::span<const std::byte> bytes) noexcept {
+    if (bytes.empty() || bytes.front() != std::byte{kFormat}) return;
+    WireReader in(bytes.subspan(1));
+    instances_ = in.varint();
+    ranges_ = in.rest();
+    for (std::uint64_t left = instances_; left > 0 && in.ok(); --left) {
+        std::uint64_t instance = 0;
+        in.raw(&instance, sizeof instance);
+        (void)in.block();
+    }
+    bloom_ = in.rest();
+    malformed_ = !in.ok() || bloom_.size() % kBlockBytes != 0;
+}
+
+bool TraceFilter::may_contain(const WantedTraces& wanted) const noexcept {
+    if (malformed_) return true;
+    WireReader in(ranges_);
+    for (std::uint64_t left = wanted.native_.empty() ? 0 : instances_; left > 0; --left) {
         std::uint64_t instance = 0;
         in.raw(&instance, sizeof instance);
         const auto bytes = in.block();
@@ -139,11 +153,16 @@ bool may_contain(std::span<const std::byte> filter, const WantedTraces& wanted) 
             [](const auto& a, const auto& b) { return a.instance < b.instance; });
         if (keys.first != keys.second && in_ranges(bytes, {keys.first, keys.second})) return true;
     }
-    const auto bloom = in.rest();
-    if (!in.ok() || bloom.size() % kBlockBytes != 0) return true;
-    if (bloom.empty()) return false;
-    return std::any_of(wanted.hashes_.begin(), wanted.hashes_.end(),
-                       [bloom](std::uint64_t hash) { return in_bloom(bloom, hash); });
+    if (bloom_.empty()) return false;
+    return std::ranges::any_of(wanted.hashes_,
+                               [this](std::uint64_t hash) { return in_bloom(bloom_, hash); });
+}
+
+void TraceFilter::prefetch(const WantedTraces& wanted) const noexcept {
+    if (bloom_.empty()) return;
+    for (const std::uint64_t hash : wanted.hashes_)
+        __builtin_prefetch(bloom_.data() +
+                           block_of(hash, bloom_.size() / kBlockBytes) * kBlockBytes);
 }
 
 }  // namespace spanring::store

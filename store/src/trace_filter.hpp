@@ -27,14 +27,33 @@ public:
     explicit WantedTraces(const std::vector<TraceKey>& keys);
 
 private:
-    friend bool may_contain(std::span<const std::byte> filter, const WantedTraces& wanted) noexcept;
+    friend class TraceFilter;
 
     std::vector<TraceRange> native_;  ///< of one key each, sorted
     std::vector<std::uint64_t> hashes_;
 };
 
-/// False: certainly none of them is in it. Malformed bytes say yes.
-[[nodiscard]] bool may_contain(std::span<const std::byte> filter,
-                               const WantedTraces& wanted) noexcept;
+/// A filter taken apart, so that many can be asked quickly: a question is a walk over the ranges,
+/// if there are any, and one cache line.
+class TraceFilter {
+public:
+    /// `bytes` must outlive it. Malformed ones may contain anything.
+    explicit TraceFilter(std::span<const std::byte> bytes) noexcept;
+    /// False: certainly none of them is in it.
+    [[nodiscard]] bool may_contain(const WantedTraces& wanted) const noexcept;
+    /// Asks the memory for what may_contain will look at.
+    void prefetch(const WantedTraces& wanted) const noexcept;
+
+private:
+    bool malformed_{true};
+    std::uint64_t instances_{0};         ///< of native traces
+    std::span<const std::byte> ranges_;  ///< of these, and behind them the rest of the filter
+    std::span<const std::byte> bloom_;
+};
+
+[[nodiscard]] inline bool may_contain(std::span<const std::byte> filter,
+                                      const WantedTraces& wanted) noexcept {
+    return TraceFilter(filter).may_contain(wanted);
+}
 
 }  // namespace spanring::store
