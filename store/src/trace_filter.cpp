@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint8_t kFormat = 1;
 
 constexpr std::size_t kBlockBytes = 64;
-constexpr std::size_t kBitsPerKey = 16;
+constexpr std::size_t kBitsPerKey = 24;
 constexpr int kProbes = 8;
 
 // ------------------------------------------------------------------------------------- ranges

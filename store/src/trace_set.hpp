@@ -80,7 +80,7 @@ struct TraceSet {
 
     void add(const TraceSet& other);
     /// Sorts and joins the ranges; if more than a few are left, the narrow ones become hashes, each
-    /// key of theirs: a hash takes 2 bytes in the filter, a range about 9.
+    /// key of theirs: a hash takes 3 bytes in the filter, a range about 9.
     void compact();
 };
 
