@@ -65,6 +65,8 @@ void read_everything() {
     (void)(*reader)->traces({}, 10);
     (void)(*reader)->operations(std::nullopt);
     (void)(*reader)->stats();
+    (void)(*reader)->attribute_keys();
+    (void)(*reader)->digest(0, 1'000'000'000);
 }
 
 std::uint64_t named(Reader& reader, const std::string& name) {
