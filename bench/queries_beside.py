@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Asks the same SQL of a trace database and of a plain SQLite table of the same spans, in one process.
+"""Asks the same SQL of a trace database and of a plain SQLite table of its spans, in one process.
 
 usage: queries_beside.py SPANRING EXTENSION [SPANS]
 
 Generates SPANS spans (5,000,000 if it is not said), exports them into a table with an index on the
 trace, on the start and on service and name, and prints for each question the median of both and
-their ratio, and the bytes that a span takes on disk. EXTENSION is spanring_sqlite.so. Needs a Python
-whose sqlite3 loads extensions (Debian's does), and some 2 GiB of disk below TMPDIR.
+their ratio, and the bytes that a span takes on disk. EXTENSION is spanring_sqlite.so. Needs a
+Python whose sqlite3 loads extensions (Debian's does), and some 2 GiB of disk below TMPDIR.
 """
 
 import json
@@ -25,11 +25,13 @@ SECOND = 1_000_000_000
 QUESTIONS = [
     ("trace by id", "SELECT * FROM spans WHERE trace_id = '{trace}'", None, 21),
     ("service, name, duration in 15 minutes, 20 newest",
-     "SELECT trace_id, start_ns FROM spans WHERE service = 'checkout' AND name = 'GET /order/{{id}}'"
-     " AND duration_ns > 50000000 AND start_ns > {last} - 900 * {second}"
+     "SELECT trace_id, start_ns FROM spans WHERE service = 'checkout'"
+     " AND name = 'GET /order/{{id}}' AND duration_ns > 50000000"
+     " AND start_ns > {last} - 900 * {second}"
      " ORDER BY start_ns DESC LIMIT 20", None, 11),
     ("attribute = value, 1 minute",
-     "SELECT count(*) FROM spans WHERE \"user.id\" = 'u-4687' AND start_ns > {last} - 60 * {second}",
+     "SELECT count(*) FROM spans WHERE \"user.id\" = 'u-4687'"
+     " AND start_ns > {last} - 60 * {second}",
      "SELECT count(*) FROM spans WHERE user = 'u-4687' AND start_ns > {last} - 60 * {second}", 5),
     ("attribute = value, everything",
      "SELECT count(*) FROM spans WHERE \"user.id\" = 'u-4687'",
