@@ -129,15 +129,15 @@ std::vector<std::int64_t> self_times(const SpanTree& tree, const std::vector<Int
     for (std::size_t i = 0; i < intervals.size(); ++i) {
         // Children stand in the order of their starts: what one covers beyond those before it.
         std::int64_t covered_to = intervals[i].start_ns;
-        std::int64_t covered = 0;
+        std::int64_t alone = intervals[i].length_ns();
         for (const std::size_t child : tree.children[i]) {
             const std::int64_t from = std::max(intervals[child].start_ns, covered_to);
             const std::int64_t to = std::min(intervals[child].end_ns, intervals[i].end_ns);
             if (to <= from) continue;
-            covered += to - from;
+            alone -= Interval{from, to}.length_ns();
             covered_to = to;
         }
-        self[i] = intervals[i].length_ns() - covered;
+        self[i] = std::max<std::int64_t>(alone, 0);
     }
     return self;
 }

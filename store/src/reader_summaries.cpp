@@ -22,6 +22,14 @@ void sort_by_start(std::vector<Span>& spans) {
     });
 }
 
+/// At most what there is room for: imported times may be anything.
+std::int64_t sum_of(std::int64_t a, std::int64_t b) noexcept {
+    std::int64_t sum = 0;
+    if (!__builtin_add_overflow(a, b, &sum)) return sum;
+    return b < 0 ? std::numeric_limits<std::int64_t>::min()
+                 : std::numeric_limits<std::int64_t>::max();
+}
+
 /// The first span without a parent; else the first whose parent is not here; else the first.
 const Span& root_of(const std::vector<Span>& spans) {
     for (const Span& span : spans)
@@ -110,11 +118,12 @@ TraceSummary summary_of(const std::vector<Span>& spans) {
         summary.error_count += span.status == codec::StatusCode::kError;
         if (!span.start_ns) continue;
         first = std::min(first.value_or(*span.start_ns), *span.start_ns);
-        last = std::max(last, *span.start_ns + span.duration_ns.value_or(0));
+        last = std::max(last, sum_of(*span.start_ns, span.duration_ns.value_or(0)));
     }
     if (first) {
         summary.start_ns = *first;
-        summary.duration_ns = last - *first;
+        if (__builtin_sub_overflow(last, *first, &summary.duration_ns))
+            summary.duration_ns = std::numeric_limits<std::int64_t>::max();
     }
     summary.services.assign(services.begin(), services.end());
     return summary;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "spanring/codec/span.hpp"
@@ -29,7 +30,13 @@ struct SpanTree {
 struct Interval {
     std::int64_t start_ns{0};
     std::int64_t end_ns{0};
-    [[nodiscard]] std::int64_t length_ns() const noexcept { return end_ns - start_ns; }
+    /// At most INT64_MAX: imported times may be anything.
+    [[nodiscard]] std::int64_t length_ns() const noexcept {
+        std::int64_t length = 0;
+        return __builtin_sub_overflow(end_ns, start_ns, &length)
+                   ? std::numeric_limits<std::int64_t>::max()
+                   : length;
+    }
     bool operator==(const Interval&) const = default;
 };
 /// One for each span; of one without a start, an empty one at its parent's start.
