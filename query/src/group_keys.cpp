@@ -57,26 +57,21 @@ Result<void> GroupKeys::begin(codec::BatchView& batch) {
     return batch.load(codec::Part::kShapes);
 }
 
-GroupKeys::Number GroupKeys::number_of(std::string_view text) {
-    text_.assign(text);
-    const auto [found, fresh] = numbers_.try_emplace(text_, static_cast<Number>(texts_.size()));
-    if (fresh) texts_.push_back(&found->first);
-    return found->second;
-}
-
 GroupKeys::Number GroupKeys::number_of_shape(const Field& field, const Row& shape) {
     const codec::Batch& tables = batch_->tables();
     switch (field.property) {
         case Property::kService:
             if (services_.empty()) services_ = store::services_of(tables);
-            return number_of(services_[shape.resource]);
-        case Property::kName: return number_of(tables.string(shape.name));
-        case Property::kScopeName: return number_of(tables.string(tables.scope(shape.scope).first));
+            return texts_.number_of(services_[shape.resource]);
+        case Property::kName: return texts_.number_of(tables.string(shape.name));
+        case Property::kScopeName:
+            return texts_.number_of(tables.string(tables.scope(shape.scope).first));
         case Property::kScopeVersion:
-            return number_of(tables.string(tables.scope(shape.scope).second));
-        case Property::kKind: return number_of(to_string(static_cast<codec::SpanKind>(shape.kind)));
+            return texts_.number_of(tables.string(tables.scope(shape.scope).second));
+        case Property::kKind:
+            return texts_.number_of(to_string(static_cast<codec::SpanKind>(shape.kind)));
         case Property::kStatus:
-            return number_of(to_string(static_cast<codec::StatusCode>(shape.status)));
+            return texts_.number_of(to_string(static_cast<codec::StatusCode>(shape.status)));
         default: return 0;  // an attribute: number_of_row
     }
 }
@@ -103,7 +98,7 @@ Result<GroupKeys::Number> GroupKeys::number_of_row(std::size_t attribute, std::u
             return found->second;
     const auto value = mine.column.of(row);
     if (!value) return value.error();
-    const Number number = number_of(text_of(*value));
+    const Number number = texts_.number_of(text_of(*value));
     if (known != store::AttributeColumn::kNoNumber) mine.known.emplace(known, number);
     return number;
 }
@@ -133,7 +128,7 @@ Result<std::size_t> GroupKeys::group_of(std::uint32_t row) {
 std::vector<std::vector<std::string>> GroupKeys::values() const {
     std::vector<std::vector<std::string>> all(places_.size());
     for (const auto& [key, place] : places_)
-        for (const Number number : key) all[place].push_back(*texts_[number]);
+        for (const Number number : key) all[place].push_back(texts_.text(number));
     return all;
 }
 

@@ -6,11 +6,11 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "spanring/base/result.hpp"
+#include "spanring/base/text_numbers.hpp"
 #include "spanring/codec/batch_view.hpp"
 #include "spanring/store/attribute_column.hpp"
 #include "spanring/store/condition.hpp"
@@ -44,16 +44,13 @@ private:
     using Number = std::uint32_t;
     using Key = std::vector<Number>;
 
-    [[nodiscard]] Number number_of(std::string_view text);
     [[nodiscard]] Number number_of_shape(const store::Field& field, const codec::Row& shape);
     [[nodiscard]] Result<Number> number_of_row(std::size_t attribute, std::uint32_t row);
     [[nodiscard]] std::size_t place_of(const Key& key);
 
     std::vector<store::Field> by_;
     std::size_t attributes_of_{0};
-    std::string text_;
-    std::unordered_map<std::string, Number> numbers_;
-    std::vector<const std::string*> texts_;
+    TextNumbers texts_;
     std::map<Key, std::size_t> places_;
     // Of the batch:
     codec::BatchView* batch_{nullptr};

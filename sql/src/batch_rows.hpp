@@ -55,7 +55,7 @@ private:
     std::vector<std::uint32_t> rows_;
     std::int64_t first_number_;
     const Columns& columns_;
-    Texts& texts_;
+    TextNumbers& texts_;
     unsigned loaded_{0};                   ///< codec::Part
     std::vector<std::uint32_t> texts_of_;  ///< by StringId, plus one
     std::vector<std::uint32_t> services_;  ///< by ResourceId

@@ -131,7 +131,7 @@ Condition compare_id(const Field& field, std::size_t digits_min, sqlite3_value* 
 }
 
 Condition compare_model(const Target& target, Operator op, sqlite3_value* value,
-                        const Texts& texts) {
+                        const TextNumbers& texts) {
     using Type = Target::Type;
     const Field field{target.property, store::Scope::kAny, {}};
     const int type = sqlite3_value_type(value);
@@ -208,7 +208,7 @@ double part_read(const Columns& columns, const Pushed& pushed) {
     }
 }
 
-Condition compare(const Pushed& pushed, const Columns& columns, const Texts& texts,
+Condition compare(const Pushed& pushed, const Columns& columns, const TextNumbers& texts,
                   sqlite3_value* value) {
     const std::string* key = columns.attribute(pushed.column);
     const auto target = target_of(static_cast<Column>(key == nullptr ? pushed.column : 0));
@@ -224,7 +224,7 @@ Condition compare(const Pushed& pushed, const Columns& columns, const Texts& tex
     return compare_model(*target, op, value, texts);
 }
 
-Condition compare_list(const Pushed& pushed, const Columns& columns, const Texts& texts,
+Condition compare_list(const Pushed& pushed, const Columns& columns, const TextNumbers& texts,
                        sqlite3_value* list) {
     std::vector<Condition> any;
     sqlite3_value* value = nullptr;
@@ -343,7 +343,7 @@ int choose_plan(const Columns& columns, sqlite3_index_info* info) {
     return SQLITE_OK;
 }
 
-Condition condition_of(const Plan& plan, const Columns& columns, const Texts& texts,
+Condition condition_of(const Plan& plan, const Columns& columns, const TextNumbers& texts,
                        sqlite3_value** arguments) {
     std::vector<Condition> all;
     for (std::size_t i = 0; i < plan.pushed.size(); ++i) {

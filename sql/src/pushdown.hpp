@@ -39,6 +39,6 @@ struct Plan {
 
 /// xFilter: the condition that the plan's comparisons make of these arguments.
 [[nodiscard]] store::Condition condition_of(const Plan& plan, const Columns& columns,
-                                            const Texts& texts, sqlite3_value** arguments);
+                                            const TextNumbers& texts, sqlite3_value** arguments);
 
 }  // namespace spanring::sql

@@ -4,13 +4,6 @@
 
 namespace spanring::sql {
 
-std::uint32_t Texts::number_of(std::string_view text) {
-    key_.assign(text);
-    const auto [found, fresh] = numbers_.try_emplace(key_, static_cast<std::uint32_t>(all_.size()));
-    if (fresh) all_.push_back(&found->first);
-    return found->second;
-}
-
 std::int64_t RowNumbers::first_of(const store::BatchPlace& batch) {
     const auto next = static_cast<std::int64_t>(batches_.size() * codec::kBatchSpansLimit);
     return batches_.try_emplace(batch, next).first->second;

@@ -7,28 +7,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "spanring/base/result.hpp"
+#include "spanring/base/text_numbers.hpp"
 #include "spanring/store/database.hpp"
 
 namespace spanring::sql {
-
-/// Texts by number, as long as the connection lasts: what SQLite is given by address stays where it
-/// is.
-class Texts {
-public:
-    [[nodiscard]] std::uint32_t number_of(std::string_view text);
-    [[nodiscard]] const std::string& text(std::uint32_t number) const { return *all_[number]; }
-    [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }
-
-private:
-    std::string key_;
-    std::unordered_map<std::string, std::uint32_t> numbers_;
-    std::vector<const std::string*> all_;
-};
 
 /// Numbers of rows, the same whoever visits them: SQLite tells by them which rows of an OR it has
 /// had.
@@ -46,7 +31,7 @@ private:
 
 struct Source {
     std::unique_ptr<store::Reader> reader;
-    Texts texts;
+    TextNumbers texts;  ///< SQLite is given them by address: they last as long as the connection
     RowNumbers row_numbers;
     std::optional<std::chrono::steady_clock::time_point> deadline;  ///< of the statement that runs
     std::size_t open_cursors{0};

@@ -89,17 +89,10 @@ void DigestBuilder::Values::add(std::string_view value, std::uint64_t times) {
     }
 }
 
-DigestBuilder::Number DigestBuilder::number_of(std::string_view text) {
-    text_.assign(text);
-    const auto [found, fresh] = numbers_.try_emplace(text_, static_cast<Number>(texts_.size()));
-    if (fresh) texts_.push_back(&found->first);
-    return found->second;
-}
-
 void DigestBuilder::begin(const codec::BatchView& batch) {
     services_.clear();
     for (const std::string& name : services_of(batch.tables()))
-        services_.push_back(number_of(name));
+        services_.push_back(texts_.number_of(name));
 }
 
 Result<void> DigestBuilder::add(codec::BatchView& batch) {
@@ -126,7 +119,7 @@ void DigestBuilder::add_operations(const codec::BatchView& batch) {
         Local& local = of_shape[s];
         const std::int64_t step = step_of(batch.starts()[row]);
         if (local.metric == nullptr || local.step != step) {
-            const Number name = number_of(batch.tables().string(shape.name));
+            const Number name = texts_.number_of(batch.tables().string(shape.name));
             local = {step, &operations_[{services_[shape.resource], name, shape.kind, step}]};
         }
         ++local.metric->spans;
@@ -249,12 +242,12 @@ void DigestBuilder::add(const Digest& other) {
         into.durations.add(durations);
     };
     for (const OperationMetric& one : other.operations)
-        merge(operations_[{number_of(one.service), number_of(one.operation),
+        merge(operations_[{texts_.number_of(one.service), texts_.number_of(one.operation),
                            static_cast<std::uint8_t>(one.kind), one.start_ns}],
               one.spans, one.errors, one.durations);
     for (const ServiceEdge& one : other.edges)
-        merge(edges_[{number_of(one.caller), number_of(one.callee), one.start_ns}], one.calls,
-              one.errors, one.durations);
+        merge(edges_[{texts_.number_of(one.caller), texts_.number_of(one.callee), one.start_ns}],
+              one.calls, one.errors, one.durations);
     for (const AttributeSummary& one : other.attributes) {
         Values& values = values_[one.key];
         values.spans += one.spans;
@@ -266,14 +259,14 @@ Digest DigestBuilder::take() && {
     Digest digest;
     for (auto& [key, metric] : operations_) {
         const auto& [service, name, kind, step] = key;
-        digest.operations.push_back({*texts_[service], *texts_[name],
+        digest.operations.push_back({texts_.text(service), texts_.text(name),
                                      static_cast<codec::SpanKind>(kind), step, metric.spans,
                                      metric.errors, std::move(metric.durations)});
     }
     for (auto& [key, metric] : edges_) {
         const auto& [caller, callee, step] = key;
-        digest.edges.push_back({*texts_[caller], *texts_[callee], step, metric.spans, metric.errors,
-                                std::move(metric.durations)});
+        digest.edges.push_back({texts_.text(caller), texts_.text(callee), step, metric.spans,
+                                metric.errors, std::move(metric.durations)});
     }
     for (auto& [key, values] : values_) {
         AttributeSummary summary{key, values.spans, {values.counts.begin(), values.counts.end()}};

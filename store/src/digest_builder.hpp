@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "spanring/base/text_numbers.hpp"
 #include "spanring/codec/batch_view.hpp"
 #include "spanring/store/digest.hpp"
 
@@ -66,7 +67,6 @@ private:
         std::optional<std::int64_t> duration_ns;
     };
 
-    [[nodiscard]] Number number_of(std::string_view text);
     void begin(const codec::BatchView& batch);
     void add_operations(const codec::BatchView& batch);
     void add_edges(const codec::BatchView& batch);
@@ -78,9 +78,7 @@ private:
     void add_column_values(const codec::BatchView& batch, const codec::ColumnView& column);
 
     DigestRange range_;
-    std::string text_;
-    std::unordered_map<std::string, Number> numbers_;
-    std::vector<const std::string*> texts_;
+    TextNumbers texts_;
     std::map<OperationKey, Metric> operations_;
     std::map<EdgeKey, Metric> edges_;
     std::map<std::string, Values> values_;
