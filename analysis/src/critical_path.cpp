@@ -88,8 +88,7 @@ std::vector<PathShare> shares_of(const std::vector<Span>& spans,
     std::map<std::pair<std::string, std::string>, Sum> sums;
     for (const PathSegment& segment : path) {
         const Span& span = spans[segment.span];
-        const std::string service =
-            codec::service_of(span.resource ? *span.resource : codec::Attributes{});
+        const std::string service = codec::service_of(span);
         Sum& sum = sums[{service, span.name}];
         sum.time_ns += segment.time.length_ns();
         sum.spans.insert(segment.span);

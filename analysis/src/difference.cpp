@@ -22,8 +22,7 @@ Sides sides_of(const std::vector<codec::Span>& spans) {
     const auto self = self_times(tree, intervals_of(spans, tree));
     for (std::size_t i = 0; i < spans.size(); ++i) {
         const codec::Span& span = spans[i];
-        const Key key{codec::service_of(span.resource ? *span.resource : codec::Attributes{}),
-                      span.name};
+        const Key key{codec::service_of(span), span.name};
         Side& side = sides[key];
         ++side.spans;
         side.errors += span.status == codec::StatusCode::kError ? 1 : 0;

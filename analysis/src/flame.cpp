@@ -20,8 +20,7 @@ constexpr double kTopPixels = 34;
 
 /// Frames are divided by ';', lines by their ends.
 std::string frame_of(const Span& span) {
-    std::string name =
-        codec::service_of(span.resource ? *span.resource : codec::Attributes{}) + ":" + span.name;
+    std::string name = codec::service_of(span) + ":" + span.name;
     for (char& c : name)
         if (c == ';' || static_cast<unsigned char>(c) < ' ') c = '_';
     return name;

@@ -1,6 +1,7 @@
 #include "spanring/codec/jsonl.hpp"
 
 #include "json.hpp"
+#include "spanring/base/shortest_text.hpp"
 
 namespace spanring::codec {
 namespace {
@@ -238,9 +239,16 @@ std::string to_json(const Value& value) {
     return json_of(value, write_value);
 }
 
+std::string text_of(const Value& value) {
+    if (const auto* text = std::get_if<std::string>(&value)) return *text;
+    if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+    if (const auto* whole = std::get_if<std::int64_t>(&value)) return shortest_text(*whole);
+    if (const auto* real = std::get_if<double>(&value)) return shortest_text(*real);
+    return to_json(value);
+}
+
 std::string to_jsonl(const Span& span) {
-    static const Attributes no_resource;
-    const Attributes& resource = span.resource != nullptr ? *span.resource : no_resource;
+    const Attributes& resource = resource_of(span);
     rapidjson::StringBuffer buffer;
     JsonWriter out(buffer);
     out.StartObject();

@@ -1,12 +1,8 @@
 #include "spanring/query/field_value.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <type_traits>
 #include <variant>
-
-#include "spanring/codec/jsonl.hpp"
 
 namespace spanring::query {
 namespace {
@@ -17,44 +13,29 @@ using store::Field;
 using store::Property;
 using store::Scope;
 
-const Value* last_of(const codec::Attributes& attributes, const std::string& key) {
-    for (auto entry = attributes.rbegin(); entry != attributes.rend(); ++entry)
-        if (entry->first == key) return &entry->second;
-    return nullptr;
-}
-
 template <typename Items>
 const Value* first_of(const Items& items, const std::string& key) {
     for (const auto& item : items)
-        if (const Value* value = last_of(item.attributes, key)) return value;
+        if (const Value* value = codec::find_value(item.attributes, key)) return value;
     return nullptr;
 }
 
 const Value* attribute_of(const Span& span, const Field& field) {
-    const auto of_resource = [&] {
-        return span.resource ? last_of(*span.resource, field.key) : nullptr;
-    };
+    const auto of_resource = [&] { return codec::find_value(codec::resource_of(span), field.key); };
     switch (field.scope) {
-        case Scope::kSpan: return last_of(span.attributes, field.key);
+        case Scope::kSpan: return codec::find_value(span.attributes, field.key);
         case Scope::kResource: return of_resource();
         case Scope::kEvent: return first_of(span.events, field.key);
         case Scope::kLink: return first_of(span.links, field.key);
         case Scope::kAny: break;
     }
-    const Value* own = last_of(span.attributes, field.key);
+    const Value* own = codec::find_value(span.attributes, field.key);
     return own != nullptr ? own : of_resource();
 }
 
 std::optional<Value> unless_empty(const std::string& text) {
     if (text.empty()) return std::nullopt;
     return Value(text);
-}
-
-template <typename Number>
-std::string digits(Number number) {
-    std::array<char, 32> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
-    return {buffer.data(), end.ptr};
 }
 
 template <typename T>
@@ -86,8 +67,7 @@ std::optional<Value> value_of(const Span& span, const Field& field) {
         case Property::kParentId:
             return span.parent_id.valid() ? std::optional<Value>(to_hex(span.parent_id))
                                           : std::nullopt;
-        case Property::kService:
-            return Value(codec::service_of(span.resource ? *span.resource : codec::Attributes{}));
+        case Property::kService: return Value(codec::service_of(span));
         case Property::kScopeName: return unless_empty(span.scope.name);
         case Property::kScopeVersion: return unless_empty(span.scope.version);
         case Property::kEventName:
@@ -99,28 +79,6 @@ std::optional<Value> value_of(const Span& span, const Field& field) {
         case Property::kRootService: break;
     }
     return std::nullopt;
-}
-
-std::string text_of(const Value& value) {
-    if (const auto* text = std::get_if<std::string>(&value)) return *text;
-    if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
-    if (const auto* whole = std::get_if<std::int64_t>(&value)) return digits(*whole);
-    if (const auto* real = std::get_if<double>(&value)) return digits(*real);
-    return codec::to_json(value);
-}
-
-std::string text_of(const store::AttributeValue& value) {
-    return std::visit(
-        [](const auto& v) -> std::string {
-            using T = std::decay_t<decltype(v)>;
-            if constexpr (std::is_same_v<T, std::monostate>)
-                return {};
-            else if constexpr (std::is_same_v<T, std::string_view>)
-                return std::string(v);
-            else
-                return text_of(Value(v));
-        },
-        value);
 }
 
 std::optional<double> number_of(const Value& value) {

@@ -98,7 +98,7 @@ Result<GroupKeys::Number> GroupKeys::number_of_row(std::size_t attribute, std::u
             return found->second;
     const auto value = mine.column.of(row);
     if (!value) return value.error();
-    const Number number = texts_.number_of(text_of(*value));
+    const Number number = texts_.number_of(store::text_of(*value));
     if (known != store::AttributeColumn::kNoNumber) mine.known.emplace(known, number);
     return number;
 }

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "group_keys.hpp"
+#include "spanring/codec/jsonl.hpp"
 #include "spanring/query/duration_histogram.hpp"
 #include "spanring/query/field_value.hpp"
 
@@ -173,7 +174,7 @@ private:
                 });
             case SeriesFunction::kQuantile:
                 for (const double quantile : series_.quantiles)
-                    add("p", text_of(codec::Value(quantile)), [&](const Cell& cell) {
+                    add("p", codec::text_of(codec::Value(quantile)), [&](const Cell& cell) {
                         if (!cell.durations) return Point();
                         return number(static_cast<double>(cell.durations->percentile(quantile)) /
                                       kSecond);
@@ -184,7 +185,7 @@ private:
                 for (const Cell& cell : steps)
                     for (const auto& [bucket, count] : cell.buckets) used[bucket] = true;
                 for (const auto& [bucket, is_used] : used)
-                    add("bucket", text_of(codec::Value(std::ldexp(1.0, bucket) / kSecond)),
+                    add("bucket", codec::text_of(codec::Value(std::ldexp(1.0, bucket) / kSecond)),
                         [b = bucket, &number](const Cell& cell) {
                             const auto found = cell.buckets.find(b);
                             return number(found == cell.buckets.end()

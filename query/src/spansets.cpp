@@ -3,6 +3,7 @@
 #include <limits>
 #include <map>
 
+#include "spanring/codec/jsonl.hpp"
 #include "spanring/query/field_value.hpp"
 #include "spanring/query/search.hpp"
 
@@ -138,7 +139,8 @@ Result<std::vector<FoundSpans>> spansets_of(const std::vector<Span>& spans, cons
     for (const std::size_t place : *places) {
         std::optional<std::string> group;
         if (query.group_by)
-            if (const auto value = value_of(spans[place], *query.group_by)) group = text_of(*value);
+            if (const auto value = value_of(spans[place], *query.group_by))
+                group = codec::text_of(*value);
         groups[group].push_back(place);
     }
     std::vector<FoundSpans> sets;

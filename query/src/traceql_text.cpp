@@ -1,10 +1,9 @@
 // Queries as text.
-#include <array>
-#include <charconv>
 #include <string>
 #include <type_traits>
 #include <variant>
 
+#include "spanring/base/shortest_text.hpp"
 #include "spanring/query/traceql.hpp"
 #include "traceql_words.hpp"
 
@@ -42,15 +41,9 @@ bool is_plain(std::string_view key) {
     return !key.empty() && key.front() != '"';
 }
 
-std::string number(double value) {
-    std::array<char, 32> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-    return {buffer.data(), end.ptr};
-}
-
 // With a point or an exponent, so that it stays no whole number.
 std::string decimal(double value) {
-    const std::string text = number(value);
+    const std::string text = shortest_text(value);
     return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 
@@ -144,7 +137,7 @@ std::string to_string(const Query& query) {
     for (const AggregateFilter& filter : query.filters) {
         out += " | " + std::string(word_of(filter.aggregate)) + "(";
         if (filter.aggregate != Aggregate::kCount) out += to_string(filter.of);
-        out += ") " + std::string(mark_of(filter.op)) + " " + number(filter.value);
+        out += ") " + std::string(mark_of(filter.op)) + " " + shortest_text(filter.value);
     }
     if (!query.select.empty()) out += " | select(" + list(query.select) + ")";
     if (!query.series) return out;
@@ -152,7 +145,7 @@ std::string to_string(const Query& query) {
     out += " | " + std::string(word_of(series.function)) + "(";
     if (series.function != SeriesFunction::kRate && series.function != SeriesFunction::kCount)
         out += to_string(series.of);
-    for (const double quantile : series.quantiles) out += ", " + number(quantile);
+    for (const double quantile : series.quantiles) out += ", " + shortest_text(quantile);
     out += ")";
     if (!series.by.empty()) out += " by(" + list(series.by) + ")";
     return out;

@@ -205,9 +205,7 @@ Result<void> BatchRows::put_detail(sqlite3_context* context, Column column, std:
         case Column::kDroppedEvents: sqlite3_result_int64(context, span.dropped.events); break;
         case Column::kDroppedLinks: sqlite3_result_int64(context, span.dropped.links); break;
         case Column::kAttributes: put_copy(context, to_json(span.attributes)); break;
-        case Column::kResource:
-            put_copy(context, to_json(span.resource ? *span.resource : codec::Attributes{}));
-            break;
+        case Column::kResource: put_copy(context, to_json(codec::resource_of(span))); break;
         case Column::kEvents: put_copy(context, to_json(span.events)); break;
         case Column::kLinks: put_copy(context, to_json(span.links)); break;
         default: break;

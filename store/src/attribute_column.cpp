@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 #include "spanring/codec/details.hpp"
+#include "spanring/codec/jsonl.hpp"
 
 namespace spanring::store {
 namespace {
@@ -20,17 +22,6 @@ Result<AttributeValue> value_of_payload(std::uint32_t kind, std::string_view byt
     auto value = codec::attribute_value(detail);
     if (!value) return std::move(value).error();
     return AttributeValue(std::move(*value));
-}
-
-Result<AttributeValue> value_at(const codec::ColumnView& column, std::size_t index) {
-    switch (column.head().kind) {
-        case SPANRING_REC_ATTR_BOOL: return AttributeValue((column.word(index) & 1) != 0);
-        case SPANRING_REC_ATTR_INT:
-            return AttributeValue(static_cast<std::int64_t>(column.word(index)));
-        case SPANRING_REC_ATTR_DOUBLE:
-            return AttributeValue(std::bit_cast<double>(column.word(index)));
-        default: return value_of_payload(column.head().kind, column.text(index));
-    }
 }
 
 /// Of text, what stays where it is: a resource's records live as long as their batch.
@@ -62,6 +53,31 @@ Result<std::vector<AttributeValue>> values_of_resources(const codec::Batch& tabl
 }
 
 }  // namespace
+
+Result<AttributeValue> attribute_at(const codec::ColumnView& column, std::size_t index) {
+    switch (column.head().kind) {
+        case SPANRING_REC_ATTR_BOOL: return AttributeValue((column.word(index) & 1) != 0);
+        case SPANRING_REC_ATTR_INT:
+            return AttributeValue(static_cast<std::int64_t>(column.word(index)));
+        case SPANRING_REC_ATTR_DOUBLE:
+            return AttributeValue(std::bit_cast<double>(column.word(index)));
+        default: return value_of_payload(column.head().kind, column.text(index));
+    }
+}
+
+std::string text_of(const AttributeValue& value) {
+    return std::visit(
+        [](const auto& v) -> std::string {
+            using T = std::decay_t<decltype(v)>;
+            if constexpr (std::is_same_v<T, std::monostate>)
+                return {};
+            else if constexpr (std::is_same_v<T, std::string_view>)
+                return std::string(v);
+            else
+                return codec::text_of(codec::Value(v));
+        },
+        value);
+}
 
 std::vector<std::uint32_t> columns_of_attribute(const codec::BatchView& batch,
                                                 std::string_view key) {
@@ -124,7 +140,7 @@ AttributeColumn::Place AttributeColumn::place_of(std::uint32_t row) {
 
 Result<AttributeValue> AttributeColumn::of(std::uint32_t row) {
     const Place place = place_of(row);
-    if (place.values != nullptr) return value_at(place.values->view, place.index);
+    if (place.values != nullptr) return attribute_at(place.values->view, place.index);
     if (of_resource_.empty()) return AttributeValue();
     return of_resource_[batch_->shape_of(row).resource];
 }

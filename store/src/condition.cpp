@@ -1,13 +1,12 @@
 #include "spanring/store/condition.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <compare>
 #include <type_traits>
 #include <utility>
 
 #include "condition_node.hpp"
+#include "spanring/base/shortest_text.hpp"
 
 namespace spanring::store {
 namespace {
@@ -41,18 +40,6 @@ std::partial_ordering compare_numbers(std::int64_t a, double b) noexcept {
 
 std::partial_ordering reversed(std::partial_ordering order) noexcept {
     return 0 <=> order;
-}
-
-bool is_number_or_flag(const codec::Value& value) noexcept {
-    return std::holds_alternative<bool>(value) || std::holds_alternative<std::int64_t>(value) ||
-           std::holds_alternative<double>(value);
-}
-
-template <typename Number>
-std::string shortest_text(Number number) {
-    std::array<char, 32> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
-    return {buffer.data(), end.ptr};
 }
 
 }  // namespace
@@ -149,9 +136,9 @@ bool Matcher::Node::fits(const SpanId& id) const {
 
 bool Matcher::Node::fits(const codec::Value& value) const {
     if (condition.op == Operator::kExists) return true;  // an empty array, too
-    if (condition.op == Operator::kIsNoNumber) return !is_number_or_flag(value);
-    if (condition.op == Operator::kIsNested)
-        return !is_number_or_flag(value) && !std::holds_alternative<std::string>(value);
+    if (condition.op == Operator::kIsNoNumber)
+        return codec::is_nested(value) || std::holds_alternative<std::string>(value);
+    if (condition.op == Operator::kIsNested) return codec::is_nested(value);
     const auto one = [this](const auto& v) {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, bool>)
@@ -185,27 +172,16 @@ bool Matcher::Node::fits(const codec::Value& value) const {
 
 namespace {
 
-const codec::Value* last_of(const codec::Attributes& attributes, const std::string& key) {
-    for (auto entry = attributes.rbegin(); entry != attributes.rend(); ++entry)
-        if (entry->first == key) return &entry->second;
-    return nullptr;
-}
-
-const codec::Attributes& resource_of(const codec::Span& span) {
-    static const codec::Attributes kNone;
-    return span.resource ? *span.resource : kNone;
-}
-
 template <typename Node>
 bool attribute_fits(const Node& node, const codec::Span& span) {
     const Field& field = node.condition.field;
     const auto fits = [&](const codec::Attributes& attributes) {
-        const codec::Value* value = last_of(attributes, field.key);
+        const codec::Value* value = codec::find_value(attributes, field.key);
         return value != nullptr && node.fits(*value);
     };
     switch (field.scope) {
         case Scope::kSpan: return fits(span.attributes);
-        case Scope::kResource: return fits(resource_of(span));
+        case Scope::kResource: return fits(codec::resource_of(span));
         case Scope::kEvent:
             return std::ranges::any_of(span.events,
                                        [&](const auto& e) { return fits(e.attributes); });
@@ -214,8 +190,8 @@ bool attribute_fits(const Node& node, const codec::Span& span) {
                                        [&](const auto& l) { return fits(l.attributes); });
         case Scope::kAny: break;
     }
-    return last_of(span.attributes, field.key) != nullptr ? fits(span.attributes)
-                                                          : fits(resource_of(span));
+    const bool has_its_own = codec::find_value(span.attributes, field.key) != nullptr;
+    return fits(has_its_own ? span.attributes : codec::resource_of(span));
 }
 
 template <typename Node>
@@ -232,7 +208,7 @@ bool comparison_fits(const Node& node, const codec::Span& span) {
         case Property::kTraceId: return node.fits(span.trace_id);
         case Property::kSpanId: return node.fits(span.span_id);
         case Property::kParentId: return span.parent_id.valid() && node.fits(span.parent_id);
-        case Property::kService: return node.fits_text(codec::service_of(resource_of(span)));
+        case Property::kService: return node.fits_text(codec::service_of(span));
         case Property::kScopeName:
             return !span.scope.name.empty() && node.fits_text(span.scope.name);
         case Property::kScopeVersion:

@@ -1,14 +1,12 @@
 #include "digest_builder.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "spanring/codec/details.hpp"
 #include "spanring/codec/jsonl.hpp"
+#include "spanring/store/attribute_column.hpp"
 #include "spanring/store/condition.hpp"
 
 namespace spanring::store {
@@ -40,34 +38,6 @@ std::uint64_t parent_at(const codec::BatchView& batch, std::uint32_t row) {
     Row ids = batch.shape_of(row);
     ids.parent = batch.parents()[row];
     return word_of(batch.tables().parent_id(ids));
-}
-
-template <typename Number>
-std::string digits(Number number) {
-    std::array<char, 32> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
-    return {buffer.data(), end.ptr};
-}
-
-/// Numbers, true and false, and text as people type them; none: something nested.
-std::optional<std::string> text_of(const codec::ColumnView& column, std::size_t i) {
-    switch (column.head().kind) {
-        case SPANRING_REC_ATTR_BOOL: return (column.word(i) & 1) != 0 ? "true" : "false";
-        case SPANRING_REC_ATTR_INT: return digits(static_cast<std::int64_t>(column.word(i)));
-        case SPANRING_REC_ATTR_DOUBLE: return digits(std::bit_cast<double>(column.word(i)));
-        case SPANRING_REC_ATTR_STRING: return std::string(column.text(i));
-        default: return std::nullopt;
-    }
-}
-
-std::optional<std::string> text_of(const codec::Detail& detail) {
-    const auto value = codec::attribute_value(detail);
-    if (!value) return std::nullopt;
-    if (const auto* text = std::get_if<std::string>(&*value)) return *text;
-    if (const auto* flag = std::get_if<bool>(&*value)) return *flag ? "true" : "false";
-    if (const auto* whole = std::get_if<std::int64_t>(&*value)) return digits(*whole);
-    if (const auto* real = std::get_if<double>(&*value)) return digits(*real);
-    return std::nullopt;
 }
 
 }  // namespace
@@ -212,7 +182,8 @@ void DigestBuilder::add_resource_values(const codec::BatchView& batch) {
             if (!codec::is_attribute(detail.kind)) continue;
             Values& values = values_[std::string(tables.string(detail.id))];
             values.spans += rows[i];
-            if (const auto text = text_of(detail)) values.add(*text, rows[i]);
+            const auto value = codec::attribute_value(detail);
+            if (value && !codec::is_nested(*value)) values.add(codec::text_of(*value), rows[i]);
         }
     }
 }
@@ -221,16 +192,21 @@ void DigestBuilder::add_column_values(const codec::BatchView& batch,
                                       const codec::ColumnView& column) {
     Values& values = values_[std::string(batch.tables().string(column.head().id))];
     values.spans += column.size();
+    const std::uint32_t kind = column.head().kind;
+    const bool is_text = kind == SPANRING_REC_ATTR_STRING;
+    const bool is_number = kind == SPANRING_REC_ATTR_BOOL || kind == SPANRING_REC_ATTR_INT ||
+                           kind == SPANRING_REC_ATTR_DOUBLE;
+    if (!is_text && !is_number) return;  // nested
     if (column.entry_count() == 0) {
         // Texts that are not kept as a dictionary hardly repeat.
-        if (column.head().kind == SPANRING_REC_ATTR_STRING && column.size() > kValuesMax) return;
+        if (is_text && column.size() > kValuesMax) return;
         for (std::size_t i = 0; i < column.size(); ++i)
-            if (const auto text = text_of(column, i)) values.add(*text, 1);
+            if (const auto value = attribute_at(column, i); value) values.add(text_of(*value), 1);
         return;
     }
     std::vector<std::uint64_t> times(column.entry_count());
     for (std::size_t i = 0; i < column.size(); ++i) ++times[column.entry_of(i)];
-    if (column.head().kind == SPANRING_REC_ATTR_STRING)
+    if (is_text)
         for (std::size_t e = 0; e < times.size(); ++e) values.add(column.entry(e), times[e]);
 }
 

@@ -7,9 +7,7 @@
 namespace spanring::tools {
 
 void OperationTable::add(const codec::Span& span) {
-    const std::string service =
-        span.resource == nullptr ? "unknown_service" : codec::service_of(*span.resource);
-    Totals& totals = totals_[{service, span.name}];
+    Totals& totals = totals_[{codec::service_of(span), span.name}];
     totals.count += 1;
     totals.errors += span.status == codec::StatusCode::kError ? 1 : 0;
     if (span.duration_ns) {

@@ -26,8 +26,7 @@ struct TailOptions {
 };
 
 std::string span_line(const Span& span, const Terminal& terminal, bool verbose) {
-    const std::string service =
-        span.resource == nullptr ? "unknown_service" : codec::service_of(*span.resource);
+    const std::string service = codec::service_of(span);
     const bool failed = span.status == codec::StatusCode::kError;
     const std::string duration = span.duration_ns ? format_duration(*span.duration_ns) : "–";
     std::string line =

@@ -42,13 +42,8 @@ struct Columns {
     std::size_t bar;
 };
 
-std::string service_name(const Span& span) {
-    return span.resource == nullptr ? std::string("unknown_service")
-                                    : codec::service_of(*span.resource);
-}
-
 std::string label_text(const TreeRow& row) {
-    return row.guides + printable(service_name(*row.span)) + "  " + printable(row.span->name);
+    return row.guides + printable(codec::service_of(*row.span)) + "  " + printable(row.span->name);
 }
 
 // The bars get what the labels leave, but at least a third of the line.
@@ -76,7 +71,7 @@ std::string remarks_of(const TreeRow& row) {
 }
 
 std::string painted_label(const TreeRow& row, std::size_t columns, const Terminal& terminal) {
-    const std::string service = service_name(*row.span);
+    const std::string service = codec::service_of(*row.span);
     const std::string whole = cut_to_width(label_text(row), columns);
     const std::string pad(columns - display_width(whole), ' ');
     if (!terminal.colour || whole.size() < row.guides.size()) return whole + pad;
@@ -100,7 +95,7 @@ std::string row_line(const TreeRow& row, const Extent& extent, const Columns& co
                           ' ');
     std::string line = failed ? terminal.paint(Style::kRed, "✗") + " " : "  ";
     line += painted_label(row, columns.label, terminal) + "  " + pad + duration + "  ";
-    line += terminal.paint(failed ? Style::kRed : style_of_name(service_name(span)),
+    line += terminal.paint(failed ? Style::kRed : style_of_name(codec::service_of(span)),
                            time_bar(span, extent, columns.bar));
     line.erase(line.find_last_not_of(' ') + 1);
     line += "\n";
@@ -151,7 +146,7 @@ std::string headline(const std::vector<Span>& spans, const Extent& extent,
     std::set<std::string> services;
     std::uint64_t errors = 0;
     for (const Span& span : spans) {
-        services.insert(service_name(span));
+        services.insert(codec::service_of(span));
         errors += span.status == StatusCode::kError ? 1 : 0;
     }
     const auto plural = [](std::uint64_t n, const char* word) {
@@ -233,7 +228,7 @@ std::string path_json(const std::vector<Span>& spans,
         const Span& span = spans[segment.span];
         json.open_object()
             .field("span_id", to_hex(span.span_id))
-            .field("service", service_name(span))
+            .field("service", codec::service_of(span))
             .field("operation", span.name)
             .field("start_ns", segment.time.start_ns)
             .field("duration_ns", segment.time.length_ns())
@@ -272,7 +267,7 @@ std::string path_text(const std::vector<Span>& spans,
         const Span& span = spans[segment.span];
         segments.row({format_duration(segment.time.start_ns - whole.start_ns),
                       format_duration(segment.time.length_ns()),
-                      name(service_name(span), span.name),
+                      name(codec::service_of(span), span.name),
                       time_bar(drawn, extent, kPathBarColumns)});
     }
     Table shares({{"SHARE", Table::Align::kRight},

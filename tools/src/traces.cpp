@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "json.hpp"
 #include "select.hpp"
+#include "spanring/codec/jsonl.hpp"
 #include "spanring/query/field_value.hpp"
 #include "spanring/query/search.hpp"
 #include "term.hpp"
@@ -42,7 +43,7 @@ void put_span(Json& json, const codec::Span& span, const query::Query& query) {
         .open_object();
     for (const store::Field& field : query.select)
         if (const auto value = query::value_of(span, field))
-            json.field(query::to_string(field), query::text_of(*value));
+            json.field(query::to_string(field), codec::text_of(*value));
     json.close_object().close_object();
 }
 
@@ -103,7 +104,7 @@ std::string found_in(const std::vector<FoundSpans>& sets, const query::Query& qu
         for (const store::Field& field : query.select) {
             const auto value =
                 set.spans.empty() ? std::nullopt : query::value_of(set.spans.front(), field);
-            if (value) out += " " + query::to_string(field) + "=" + query::text_of(*value);
+            if (value) out += " " + query::to_string(field) + "=" + codec::text_of(*value);
         }
     }
     return cut_to_width(printable(out), kFoundColumns);

@@ -12,6 +12,7 @@
 #include "any_condition.hpp"
 #include "any_span.hpp"
 #include "database_of.hpp"
+#include "spanring/codec/jsonl.hpp"
 #include "spanring/query/field_value.hpp"
 #include "spanring/query/series.hpp"
 
@@ -173,7 +174,7 @@ TEST_F(Search, series_have_a_point_for_each_step) {
             std::string line;
             for (const auto& [label, value] : one.labels) line += label + "=" + value + " ";
             for (const auto& point : one.points)
-                line += (point ? text_of(codec::Value(*point)) : "-") + ",";
+                line += (point ? codec::text_of(codec::Value(*point)) : "-") + ",";
             lines.push_back(line);
         }
         return lines;

@@ -8,6 +8,7 @@
 #include "any_condition.hpp"
 #include "any_span.hpp"
 #include "database_of.hpp"
+#include "spanring/codec/jsonl.hpp"
 #include "spanring/query/field_value.hpp"
 
 namespace spanring::query {
@@ -34,7 +35,7 @@ store::Field any_field() {
 
 std::string value_text(const Span& span, const store::Field& by) {
     const auto value = value_of(span, by);
-    return value ? text_of(*value) : "";
+    return value ? codec::text_of(*value) : "";
 }
 
 struct Plain {

@@ -33,6 +33,9 @@ namespace spanring::codec {
 [[nodiscard]] std::string to_json(const std::vector<Event>& events);
 [[nodiscard]] std::string to_json(const std::vector<Link>& links);
 [[nodiscard]] std::string to_json(const Value& value);
+/// A value as people type it: text as it is, numbers in decimal, true or false; what is nested as
+/// JSON.
+[[nodiscard]] std::string text_of(const Value& value);
 
 /// Reads such a line; unknown keys are ignored. An empty array of attributes' values and the
 /// strings "NaN", ... come back as what JSON can say: an empty string array, a string. Errors:

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -103,6 +104,13 @@ struct Span {
 
 /// Returns the value of `service.name` in a resource, or "unknown_service".
 [[nodiscard]] std::string service_of(const Attributes& resource);
+[[nodiscard]] std::string service_of(const Span& span);
+/// The span's resource; if it has none, an empty one.
+[[nodiscard]] const Attributes& resource_of(const Span& span) noexcept;
+/// The value of a key, of one that stands twice the last; null: it is not there.
+[[nodiscard]] const Value* find_value(const Attributes& attributes, std::string_view key) noexcept;
+/// Whether it is bytes, JSON or an array: neither text, nor a number, nor true or false.
+[[nodiscard]] bool is_nested(const Value& value) noexcept;
 
 /// "internal", "server", ...; "unset" and so on for absent values: the words of the export.
 [[nodiscard]] const char* to_string(SpanKind kind) noexcept;

@@ -14,9 +14,6 @@ namespace spanring::query {
 /// hex digits. Of events and links: of the first that has it.
 [[nodiscard]] std::optional<codec::Value> value_of(const codec::Span& span,
                                                    const store::Field& field);
-/// Text as it is, numbers in decimal, true or false; what is nested, as JSON.
-[[nodiscard]] std::string text_of(const codec::Value& value);
-[[nodiscard]] std::string text_of(const store::AttributeValue& value);  ///< none: empty
 /// None: it is no number.
 [[nodiscard]] std::optional<double> number_of(const codec::Value& value);
 [[nodiscard]] std::optional<double> number_of(const store::AttributeValue& value);

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -21,6 +21,12 @@ namespace spanring::store {
 /// arrays are a codec::Value.
 using AttributeValue =
     std::variant<std::monostate, bool, std::int64_t, double, std::string_view, codec::Value>;
+
+/// As codec::text_of; none: empty.
+[[nodiscard]] std::string text_of(const AttributeValue& value);
+/// A value of a column of attributes. Errors: kCorrupt.
+[[nodiscard]] Result<AttributeValue> attribute_at(const codec::ColumnView& column,
+                                                  std::size_t index);
 
 /// For each shape, the column of its last attribute with this key; kNoColumn: it has none.
 inline constexpr std::uint32_t kNoColumn = ~std::uint32_t{0};
