@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "spansets.hpp"
+
 namespace spanring::query {
 namespace {
 
@@ -95,11 +97,13 @@ public:
         auto matcher = store::Matcher::make(condition_);
         if (!matcher) return std::move(matcher).error();
         if (is_never(condition_)) return SearchResult{};
+        auto finder = SpansetFinder::make(query_);
+        if (!finder) return std::move(finder).error();
         // One more than the page tells whether there is another page.
         std::size_t round = std::clamp(options_.limit + 1, kRoundMin, kRoundMax);
         for (bool more = true; more && found_.size() <= options_.limit;
              round = std::min(2 * round, kRoundMax)) {
-            auto looked = look_at(round, *matcher);
+            auto looked = look_at(round, *matcher, *finder);
             if (!looked) return std::move(looked).error();
             more = *looked;
         }
@@ -108,7 +112,8 @@ public:
 
 private:
     /// Looks at the next `count` candidates; returns whether there may be more of them.
-    Result<bool> look_at(std::size_t count, const store::Matcher& matcher) {
+    Result<bool> look_at(std::size_t count, const store::Matcher& matcher,
+                         const SpansetFinder& finder) {
         CandidateOptions wanted;
         wanted.rank = options_.order == SearchOptions::Order::kNewest
                           ? CandidateOptions::Rank::kNewest
@@ -126,7 +131,7 @@ private:
         for (const TraceCandidate& one : *candidates) ids.push_back(one.id);
         const auto traces = reader_.collect(ids);
         for (std::size_t i = 0; i < traces.size() && found_.size() <= options_.limit; ++i) {
-            if (auto taken = take((*candidates)[i], traces[i], matcher); !taken)
+            if (auto taken = take((*candidates)[i], traces[i], matcher, finder); !taken)
                 return std::move(taken).error();
         }
         if (!candidates->empty()) behind_ = candidates->back();
@@ -134,15 +139,13 @@ private:
     }
 
     Result<void> take(const TraceCandidate& candidate, const std::vector<codec::Span>& spans,
-                      const store::Matcher& matcher) {
+                      const store::Matcher& matcher, const SpansetFinder& finder) {
         // One that ranks higher than it seems here stood on a page before.
         if (spans.empty() || rank_of(spans, matcher) > candidate.rank_ns) return {};
-        auto sets = spansets_of(spans, query_);
+        auto summary = store::summary_of(spans);
+        auto sets = finder.find(spans, summary, options_.spans_per_set);
         if (!sets) return std::move(sets).error();
-        if (sets->empty()) return {};
-        for (FoundSpans& set : *sets)
-            set.spans.resize(std::min(set.spans.size(), options_.spans_per_set));
-        found_.push_back({candidate, {store::summary_of(spans), std::move(*sets)}});
+        if (!sets->empty()) found_.push_back({candidate, {std::move(summary), std::move(*sets)}});
         return {};
     }
 

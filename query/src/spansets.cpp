@@ -1,27 +1,23 @@
 // A query asked of the spans of one trace.
+#include "spansets.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <map>
 
 #include "spanring/codec/jsonl.hpp"
 #include "spanring/query/field_value.hpp"
-#include "spanring/query/search.hpp"
 
 namespace spanring::query {
 namespace {
 
 using codec::Span;
 using store::Condition;
-using store::Field;
 using store::Matcher;
 using store::Operator;
 using store::Property;
 
-/// Which spans, by their places.
-using Places = std::vector<std::size_t>;
-
-/// What a trace has as a whole, as a span that has the same: so that one comparison serves both.
-Span whole_of(const store::TraceSummary& summary) {
+codec::Span whole_of(const store::TraceSummary& summary) {
     Span whole;
     whole.name = summary.root_operation;
     whole.duration_ns = summary.duration_ns;
@@ -38,58 +34,37 @@ Property as_of_span(Property of_trace) {
     }
 }
 
-class Evaluation {
-public:
-    Evaluation(const std::vector<Span>& spans, const Span& whole) : spans_(spans), whole_(whole) {}
+bool asks_of_trace(const Condition& condition) {
+    if (condition.kind == Condition::Kind::kCompare)
+        return store::is_of_trace(condition.field.property);
+    return std::ranges::any_of(condition.children, asks_of_trace);
+}
 
-    Result<Places> of(const Spanset& set) const {
-        if (set.kind == Spanset::Kind::kOne) return of(set.condition);
-        Places all;
-        for (const Spanset& child : set.children) {
-            auto places = of(child);
-            if (!places) return places;
-            if (places->empty() && set.kind == Spanset::Kind::kBoth) return Places();
-            all.insert(all.end(), places->begin(), places->end());
-        }
-        std::ranges::sort(all);
-        all.erase(std::unique(all.begin(), all.end()), all.end());
-        return all;
-    }
-
-private:
-    Result<Places> of(const Condition& condition) const {
-        auto of_spans = without_trace(condition);
-        if (!of_spans) return std::move(of_spans).error();
-        const auto matcher = Matcher::make(*of_spans);
+/// The condition with what it says of the trace answered.
+Result<Condition> without_trace(const Condition& condition, const Span& whole) {
+    if (condition.kind == Condition::Kind::kCompare &&
+        store::is_of_trace(condition.field.property)) {
+        Condition asked = condition;
+        asked.field.property = as_of_span(condition.field.property);
+        const auto matcher = Matcher::make(asked);
         if (!matcher) return matcher.error();
-        Places places;
-        for (std::size_t i = 0; i < spans_.size(); ++i)
-            if (matcher->matches(spans_[i])) places.push_back(i);
-        return places;
+        return matcher->matches(whole) ? Condition{} : Condition::negation({});
     }
-
-    /// The condition with what it says of the trace answered.
-    Result<Condition> without_trace(const Condition& condition) const {
-        if (condition.kind == Condition::Kind::kCompare &&
-            store::is_of_trace(condition.field.property)) {
-            Condition asked = condition;
-            asked.field.property = as_of_span(condition.field.property);
-            const auto matcher = Matcher::make(asked);
-            if (!matcher) return matcher.error();
-            return matcher->matches(whole_) ? Condition{} : Condition::negation({});
-        }
-        Condition answered = condition;
-        for (Condition& child : answered.children) {
-            auto one = without_trace(child);
-            if (!one) return one;
-            child = std::move(*one);
-        }
-        return answered;
+    Condition answered = condition;
+    for (Condition& child : answered.children) {
+        auto one = without_trace(child, whole);
+        if (!one) return one;
+        child = std::move(*one);
     }
+    return answered;
+}
 
-    const std::vector<Span>& spans_;
-    const Span& whole_;
-};
+std::vector<std::size_t> places_that_match(const Matcher& matcher, const std::vector<Span>& spans) {
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < spans.size(); ++i)
+        if (matcher.matches(spans[i])) places.push_back(i);
+    return places;
+}
 
 bool holds(Operator op, double left, double right) {
     switch (op) {
@@ -104,7 +79,8 @@ bool holds(Operator op, double left, double right) {
 }
 
 /// Of spans without a number nothing is more or less than anything.
-bool passes(const AggregateFilter& filter, const std::vector<Span>& spans, const Places& places) {
+bool passes(const AggregateFilter& filter, const std::vector<Span>& spans,
+            const std::vector<std::size_t>& places) {
     if (filter.aggregate == Aggregate::kCount)
         return holds(filter.op, static_cast<double>(places.size()), filter.value);
     double low = std::numeric_limits<double>::infinity();
@@ -131,15 +107,60 @@ bool passes(const AggregateFilter& filter, const std::vector<Span>& spans, const
 
 }  // namespace
 
-Result<std::vector<FoundSpans>> spansets_of(const std::vector<Span>& spans, const Query& query) {
-    const Span whole = whole_of(store::summary_of(spans));
-    const auto places = Evaluation(spans, whole).of(query.spans);
+Result<SpansetFinder::Node> SpansetFinder::node_of(const Spanset& set) {
+    Node node{&set, std::nullopt, {}};
+    if (set.kind == Spanset::Kind::kOne && !asks_of_trace(set.condition)) {
+        auto matcher = Matcher::make(set.condition);
+        if (!matcher) return std::move(matcher).error();
+        node.matcher = std::move(*matcher);
+    }
+    for (const Spanset& child : set.children) {
+        auto made = node_of(child);
+        if (!made) return made;
+        node.children.push_back(std::move(*made));
+    }
+    return node;
+}
+
+Result<SpansetFinder> SpansetFinder::make(const Query& query) {
+    auto root = node_of(query.spans);
+    if (!root) return std::move(root).error();
+    SpansetFinder finder(query);
+    finder.root_ = std::move(*root);
+    return finder;
+}
+
+Result<SpansetFinder::Places> SpansetFinder::places_of(const Node& node, const Trace& trace) {
+    if (node.matcher) return places_that_match(*node.matcher, trace.spans);
+    if (node.set->kind == Spanset::Kind::kOne) {
+        const auto of_spans = without_trace(node.set->condition, trace.whole);
+        if (!of_spans) return of_spans.error();
+        const auto matcher = Matcher::make(*of_spans);
+        if (!matcher) return matcher.error();
+        return places_that_match(*matcher, trace.spans);
+    }
+    Places all;
+    for (const Node& child : node.children) {
+        const auto places = places_of(child, trace);
+        if (!places) return places;
+        if (places->empty() && node.set->kind == Spanset::Kind::kBoth) return Places();
+        all.insert(all.end(), places->begin(), places->end());
+    }
+    std::ranges::sort(all);
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+}
+
+Result<std::vector<FoundSpans>> SpansetFinder::find(const std::vector<Span>& spans,
+                                                    const store::TraceSummary& summary,
+                                                    std::size_t spans_max) const {
+    const auto places = places_of(*root_, {spans, whole_of(summary)});
     if (!places) return places.error();
     std::map<std::optional<std::string>, Places> groups;
     for (const std::size_t place : *places) {
         std::optional<std::string> group;
-        if (query.group_by)
-            if (const auto value = value_of(spans[place], *query.group_by))
+        if (query_->group_by)
+            if (const auto value = value_of(spans[place], *query_->group_by))
                 group = codec::text_of(*value);
         groups[group].push_back(place);
     }
@@ -149,12 +170,19 @@ Result<std::vector<FoundSpans>> spansets_of(const std::vector<Span>& spans, cons
         const auto passed = [&](const AggregateFilter& filter) {
             return passes(filter, spans, members);
         };
-        if (!std::ranges::all_of(query.filters, passed)) continue;
+        if (!std::ranges::all_of(query_->filters, passed)) continue;
         FoundSpans found{entry.first, members.size(), {}};
-        for (const std::size_t place : members) found.spans.push_back(spans[place]);
+        for (std::size_t i = 0; i < std::min(members.size(), spans_max); ++i)
+            found.spans.push_back(spans[members[i]]);
         sets.push_back(std::move(found));
     }
     return sets;
+}
+
+Result<std::vector<FoundSpans>> spansets_of(const std::vector<Span>& spans, const Query& query) {
+    const auto finder = SpansetFinder::make(query);
+    if (!finder) return finder.error();
+    return finder->find(spans, store::summary_of(spans), spans.size());
 }
 
 }  // namespace spanring::query

@@ -23,8 +23,7 @@ Result<void> Recording::add(const codec::Span& span) {
         return Error{ErrorCode::kNoSpace,
                      "more than " + std::to_string(kRowsMax) + " spans; split the file"};
     }
-    const std::string service =
-        span.resource ? codec::service_of(*span.resource) : codec::service_of({});
+    const std::string service = codec::service_of(span);
     Row row;
     row.trace_id = span.trace_id;
     row.span_id = span.span_id;
