@@ -37,20 +37,6 @@ Values decode_values(std::span<const std::byte> bytes) {
     return values;
 }
 
-/// Calls take(row) for each row of a query with two numbers.
-template <typename Take>
-Result<void> each_in(Database& database, const char* sql, const DigestRange& range, Take take) {
-    auto rows = database.prepare(sql);
-    if (!rows) return std::move(rows).error();
-    rows->bind(1, step_of(range.from_ns)).bind(2, range.until_ns);
-    for (;;) {
-        auto row = rows->step();
-        if (!row) return std::move(row).error();
-        if (!*row) return {};
-        if (auto taken = take(*rows); !taken) return taken;
-    }
-}
-
 /// What cannot be read, readers warn of.
 template <typename Take>
 Result<void> each_batch_of(int fd, const std::string& name, Take take) {
@@ -124,23 +110,20 @@ Result<void> CatalogueWriter::store_digest(std::uint64_t window, const Digest& d
 
 Result<std::set<std::uint64_t>> CatalogueReader::digested() {
     std::set<std::uint64_t> windows;
-    auto rows = database_.prepare("SELECT window FROM digests");
-    if (!rows) return std::move(rows).error();
-    for (;;) {
-        auto row = rows->step();
-        if (!row) return std::move(row).error();
-        if (!*row) return windows;
-        windows.insert(rows->unsigned_integer(0));
-    }
+    auto read = each_row(database_, "SELECT window FROM digests",
+                         [&](Statement& row) { windows.insert(row.unsigned_integer(0)); });
+    if (!read) return std::move(read).error();
+    return windows;
 }
 
 Result<Digest> CatalogueReader::digest(const DigestRange& range) {
     Digest found;
-    auto read = each_in(
+    const std::int64_t from = step_of(range.from_ns);
+    auto read = each_row(
         database_,
         "SELECT s.name, m.name, m.kind, m.start_ns, m.spans, m.errors, m.durations FROM metrics m"
         " JOIN services s ON s.id = m.service WHERE m.start_ns >= ? AND m.start_ns < ?",
-        range, [&](Statement& row) -> Result<void> {
+        [&](Statement& row) -> Result<void> {
             auto durations = DurationCounts::decode(row.bytes(6));
             if (!durations) return std::move(durations).error();
             found.operations.push_back({row.text(0), row.text(1),
@@ -148,46 +131,46 @@ Result<Digest> CatalogueReader::digest(const DigestRange& range) {
                                         row.integer(3), row.unsigned_integer(4),
                                         row.unsigned_integer(5), std::move(*durations)});
             return {};
-        });
+        },
+        from, range.until_ns);
     if (!read) return std::move(read).error();
-    read = each_in(database_,
-                   "SELECT a.name, b.name, e.start_ns, e.calls, e.errors, e.durations FROM edges e"
-                   " JOIN services a ON a.id = e.caller JOIN services b ON b.id = e.callee"
-                   " WHERE e.start_ns >= ? AND e.start_ns < ?",
-                   range, [&](Statement& row) -> Result<void> {
-                       auto durations = DurationCounts::decode(row.bytes(5));
-                       if (!durations) return std::move(durations).error();
-                       found.edges.push_back({row.text(0), row.text(1), row.integer(2),
-                                              row.unsigned_integer(3), row.unsigned_integer(4),
-                                              std::move(*durations)});
-                       return {};
-                   });
+    read = each_row(
+        database_,
+        "SELECT a.name, b.name, e.start_ns, e.calls, e.errors, e.durations FROM edges e"
+        " JOIN services a ON a.id = e.caller JOIN services b ON b.id = e.callee"
+        " WHERE e.start_ns >= ? AND e.start_ns < ?",
+        [&](Statement& row) -> Result<void> {
+            auto durations = DurationCounts::decode(row.bytes(5));
+            if (!durations) return std::move(durations).error();
+            found.edges.push_back({row.text(0), row.text(1), row.integer(2),
+                                   row.unsigned_integer(3), row.unsigned_integer(4),
+                                   std::move(*durations)});
+            return {};
+        },
+        from, range.until_ns);
     if (!read) return std::move(read).error();
-    auto rows = database_.prepare("SELECT key, spans, top FROM attribute_values");
-    if (!rows) return std::move(rows).error();
-    for (;;) {
-        auto row = rows->step();
-        if (!row) return std::move(row).error();
-        if (!*row) return found;
+    read = each_row(database_, "SELECT key, spans, top FROM attribute_values", [&](Statement& row) {
         found.attributes.push_back(
-            {rows->text(0), rows->unsigned_integer(1), decode_values(rows->bytes(2))});
-    }
+            {row.text(0), row.unsigned_integer(1), decode_values(row.bytes(2))});
+    });
+    if (!read) return std::move(read).error();
+    return found;
 }
 
 Result<std::vector<DelayStep>> CatalogueReader::delays(const DigestRange& range) {
     std::vector<DelayStep> steps;
-    auto read = each_in(
+    auto read = each_row(
         database_,
         "SELECT start_ns, sum(frames), sum(spans), sum(delay_count), sum(delay_sum_ns),"
         " max(delay_max_ns), sum(lost_spans), sum(lost_ends), sum(lost_details) FROM delays"
         " WHERE start_ns >= ? AND start_ns < ? GROUP BY start_ns ORDER BY start_ns",
-        range, [&](Statement& row) -> Result<void> {
+        [&](Statement& row) {
             steps.push_back({row.integer(0), row.unsigned_integer(1), row.unsigned_integer(2),
                              row.unsigned_integer(3), row.unsigned_integer(4),
                              row.unsigned_integer(5), row.unsigned_integer(6),
                              row.unsigned_integer(7), row.unsigned_integer(8)});
-            return {};
-        });
+        },
+        step_of(range.from_ns), range.until_ns);
     if (!read) return std::move(read).error();
     return steps;
 }

@@ -20,20 +20,6 @@ std::string identity_of(const Folder& folder) {
     return std::to_string(found.st_dev) + ":" + std::to_string(found.st_ino);
 }
 
-/// Runs a query and calls take(statement) for each row.
-template <typename Take>
-Result<void> each_row(Database& database, const char* sql, std::int64_t parameter, Take take) {
-    auto rows = database.prepare(sql);
-    if (!rows) return std::move(rows).error();
-    if (std::strchr(sql, '?') != nullptr) rows->bind(1, parameter);
-    for (;;) {
-        auto row = rows->step();
-        if (!row) return std::move(row).error();
-        if (!*row) return {};
-        take(*rows);
-    }
-}
-
 Piece piece_of(const Statement& row) {
     Piece piece;
     piece.id = row.integer(0);
@@ -70,11 +56,11 @@ Result<CatalogueReader> CatalogueReader::open(const Folder& folder) {
     if (!database) return std::move(database).error();
     std::int64_t version = 0;
     std::string uuid;
-    auto asked = each_row(*database, "PRAGMA user_version", 0,
+    auto asked = each_row(*database, "PRAGMA user_version",
                           [&](Statement& row) { version = row.integer(0); });
     // One that is being made has neither version nor tables.
     if (asked && version == kCatalogueVersion)
-        asked = each_row(*database, "SELECT uuid FROM position", 0,
+        asked = each_row(*database, "SELECT uuid FROM position",
                          [&](Statement& row) { uuid = row.text(0); });
     if (!asked) return std::move(asked).error();
     if (version != kCatalogueVersion || uuid != folder.uuid())
@@ -88,7 +74,7 @@ bool CatalogueReader::current(const Folder& folder) const {
 
 Result<void> CatalogueReader::load(std::vector<Piece>& pieces) {
     LogEnd position;
-    auto read = each_row(database_, "SELECT window, offset, number, compacted FROM position", 0,
+    auto read = each_row(database_, "SELECT window, offset, number, compacted FROM position",
                          [&](Statement& row) {
                              position = {row.unsigned_integer(0), row.unsigned_integer(1),
                                          row.unsigned_integer(2), row.integer(3) != 0};
@@ -98,23 +84,25 @@ Result<void> CatalogueReader::load(std::vector<Piece>& pieces) {
     position_ = position;
     if (moved)
         if (auto names = load_names(); !names) return names;
-    return each_row(database_,
-                    "SELECT id, window, offset, bytes, first_number, last_number, frames, spans,"
-                    " committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, compacted,"
-                    " services"
-                    " FROM extents WHERE id > ? ORDER BY id",
-                    last_extent_, [&](Statement& row) {
-                        pieces.push_back(piece_of(row));
-                        last_extent_ = pieces.back().id;
-                    });
+    return each_row(
+        database_,
+        "SELECT id, window, offset, bytes, first_number, last_number, frames, spans,"
+        " committed_ns_min, committed_ns_max, start_ns_min, start_ns_max, compacted,"
+        " services"
+        " FROM extents WHERE id > ? ORDER BY id",
+        [&](Statement& row) {
+            pieces.push_back(piece_of(row));
+            last_extent_ = pieces.back().id;
+        },
+        last_extent_);
 }
 
 Result<void> CatalogueReader::load_names() {
-    auto read = each_row(database_, "SELECT id, name FROM services", 0, [&](Statement& row) {
+    auto read = each_row(database_, "SELECT id, name FROM services", [&](Statement& row) {
         services_[row.text(1)] = static_cast<std::uint32_t>(row.integer(0));
     });
     if (!read) return read;
-    return each_row(database_, "SELECT key FROM host_keys", 0,
+    return each_row(database_, "SELECT key FROM host_keys",
                     [&](Statement& row) { host_keys_.insert(instance_of(row.bytes(0)).bytes); });
 }
 
@@ -124,7 +112,7 @@ Result<std::map<OperationKey, OperationCounts>> CatalogueReader::operations() {
         database_,
         "SELECT s.name, o.name, o.kind, sum(o.spans), sum(o.errors) FROM operations o"
         " JOIN services s ON s.id = o.service GROUP BY o.service, o.name, o.kind",
-        0, [&](Statement& row) {
+        [&](Statement& row) {
             found[{row.text(0), row.text(1), static_cast<codec::SpanKind>(row.integer(2))}] = {
                 row.unsigned_integer(3), row.unsigned_integer(4)};
         });
@@ -134,7 +122,7 @@ Result<std::map<OperationKey, OperationCounts>> CatalogueReader::operations() {
 
 Result<std::set<std::string>> CatalogueReader::attribute_keys() {
     std::set<std::string> keys;
-    auto read = each_row(database_, "SELECT DISTINCT key FROM attribute_keys", 0,
+    auto read = each_row(database_, "SELECT DISTINCT key FROM attribute_keys",
                          [&](Statement& row) { keys.insert(row.text(0)); });
     if (!read) return std::move(read).error();
     return keys;
@@ -143,7 +131,7 @@ Result<std::set<std::string>> CatalogueReader::attribute_keys() {
 Result<LossTotals> CatalogueReader::losses() {
     LossTotals totals;
     auto read =
-        each_row(database_, "SELECT id, pid, name, ended FROM instances", 0, [&](Statement& row) {
+        each_row(database_, "SELECT id, pid, name, ended FROM instances", [&](Statement& row) {
             auto& instance = totals.instances[instance_of(row.bytes(0))];
             instance.pid = static_cast<std::uint32_t>(row.integer(1));
             instance.process_name = row.text(2);
@@ -151,7 +139,7 @@ Result<LossTotals> CatalogueReader::losses() {
         });
     if (!read) return std::move(read).error();
     read =
-        each_row(database_, "SELECT instance, stream, spans, ends, details FROM losses", 0,
+        each_row(database_, "SELECT instance, stream, spans, ends, details FROM losses",
                  [&](Statement& row) {
                      auto& instance = totals.instances[instance_of(row.bytes(0))];
                      instance.streams[static_cast<std::uint32_t>(row.integer(1))] = {
@@ -163,12 +151,14 @@ Result<LossTotals> CatalogueReader::losses() {
 
 Result<bool> CatalogueReader::filter_of(std::int64_t extent, std::vector<std::byte>* filter) {
     bool found = false;
-    auto read = each_row(database_, "SELECT trace_filter FROM extents WHERE id = ?", extent,
-                         [&](Statement& row) {
-                             const auto bytes = row.bytes(0);
-                             filter->assign(bytes.begin(), bytes.end());
-                             found = true;
-                         });
+    auto read = each_row(
+        database_, "SELECT trace_filter FROM extents WHERE id = ?",
+        [&](Statement& row) {
+            const auto bytes = row.bytes(0);
+            filter->assign(bytes.begin(), bytes.end());
+            found = true;
+        },
+        extent);
     if (!read) return std::move(read).error();
     return found;
 }

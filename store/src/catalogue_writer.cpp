@@ -166,31 +166,22 @@ Result<void> CatalogueWriter::load(const LogEnd& end) {
                        (position_.window == end.window && position_.offset > end.offset) ||
                        position_.number > end.number;
     if (ahead) return Error{ErrorCode::kCorrupt, "the catalogue is ahead of the log"};
-    const auto each = [this](const char* sql, auto&& take) -> Result<void> {
-        auto rows = database_.prepare(sql);
-        if (!rows) return std::move(rows).error();
-        for (;;) {
-            auto there = rows->step();
-            if (!there) return std::move(there).error();
-            if (!*there) return {};
-            take(*rows);
-        }
-    };
     digested_.clear();
     losses_.clear();
-    auto read = each("SELECT DISTINCT window, compacted FROM extents", [this](Statement& found) {
-        windows_[found.unsigned_integer(0)] = found.integer(1) != 0;
-    });
+    auto read = each_row(
+        database_, "SELECT DISTINCT window, compacted FROM extents",
+        [this](Statement& found) { windows_[found.unsigned_integer(0)] = found.integer(1) != 0; });
     if (read)
-        read = each("SELECT id, name FROM services", [this](Statement& found) {
+        read = each_row(database_, "SELECT id, name FROM services", [this](Statement& found) {
             services_[found.text(1)] = static_cast<std::uint32_t>(found.integer(0));
         });
     if (read)
-        read = each("SELECT window FROM digests",
-                    [this](Statement& found) { digested_.insert(found.unsigned_integer(0)); });
+        read = each_row(database_, "SELECT window FROM digests",
+                        [this](Statement& found) { digested_.insert(found.unsigned_integer(0)); });
     if (read)
-        read = each(
-            "SELECT instance, stream, spans, ends, details FROM losses", [this](Statement& found) {
+        read = each_row(
+            database_, "SELECT instance, stream, spans, ends, details FROM losses",
+            [this](Statement& found) {
                 losses_[instance_of(found.bytes(0))][static_cast<std::uint32_t>(found.integer(1))] =
                     {found.unsigned_integer(2), found.unsigned_integer(3),
                      found.unsigned_integer(4)};

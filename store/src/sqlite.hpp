@@ -9,6 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "spanring/base/result.hpp"
 
@@ -74,5 +76,26 @@ private:
     };
     std::unique_ptr<sqlite3_stmt, Finalize> handle_;
 };
+
+/// Runs a query with these parameters and calls take(statement) for each row. Errors: of the query,
+/// or what take returns, if it returns a Result.
+template <typename Take, typename... Parameters>
+[[nodiscard]] Result<void> each_row(Database& database, const char* sql, Take take,
+                                    Parameters... parameters) {
+    auto rows = database.prepare(sql);
+    if (!rows) return std::move(rows).error();
+    int index = 0;
+    (rows->bind(++index, parameters), ...);
+    for (;;) {
+        auto row = rows->step();
+        if (!row) return std::move(row).error();
+        if (!*row) return {};
+        if constexpr (std::is_void_v<decltype(take(*rows))>) {
+            take(*rows);
+        } else if (auto taken = take(*rows); !taken) {
+            return taken;
+        }
+    }
+}
 
 }  // namespace spanring::store
