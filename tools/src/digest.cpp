@@ -32,22 +32,15 @@ struct DigestOptions {
 Result<Digest> digest_of(store::Reader& reader, const GlobalOptions& options,
                          const DigestOptions& wanted) {
     const std::int64_t now = realtime_now_ns();
-    std::int64_t from = std::numeric_limits<std::int64_t>::min();
-    std::int64_t until = std::numeric_limits<std::int64_t>::max();
-    if (!wanted.since.empty()) {
-        auto time = parse_time(wanted.since, now);
-        if (!time) return std::move(time).error().in("--since");
-        from = *time;
-    }
-    if (!wanted.until.empty()) {
-        auto time = parse_time(wanted.until, now);
-        if (!time) return std::move(time).error().in("--until");
-        until = *time;
-    }
+    const auto from = time_flag("--since", wanted.since, now);
+    if (!from) return from.error();
+    const auto until = time_flag("--until", wanted.until, now);
+    if (!until) return until.error();
     ProgressLine progress("summing up", options.quiet);
-    auto digest = reader.digest(from, until, [&](std::uint64_t done, std::uint64_t total) {
-        progress.update(done, total, "B");
-    });
+    auto digest = reader.digest(
+        from->value_or(std::numeric_limits<std::int64_t>::min()),
+        until->value_or(std::numeric_limits<std::int64_t>::max()),
+        [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total, "B"); });
     progress.clear();
     remark_warnings(reader, options);
     return digest;

@@ -10,16 +10,6 @@ namespace {
 
 constexpr std::size_t kWarningsShown = 5;  // one broken disk block can make thousands
 
-// Applies `parse` to a flag that may be absent; an error names the flag.
-template <typename Parse>
-Result<std::optional<std::int64_t>> optional_flag(const char* flag, const std::string& text,
-                                                  const Parse& parse) {
-    if (text.empty()) return std::optional<std::int64_t>();
-    auto value = parse(text);
-    if (!value) return std::move(value).error().in(flag);
-    return std::optional<std::int64_t>(*value);
-}
-
 Error wrong_query(const std::string& what) {
     return {ErrorCode::kInvalidArgument, "--query: " + what};
 }
@@ -57,6 +47,28 @@ void add_to_each(query::Spanset& set, const store::Condition& condition) {
 
 }  // namespace
 
+Result<std::optional<std::int64_t>> duration_flag(const char* flag, const std::string& text) {
+    if (text.empty()) return std::optional<std::int64_t>();
+    auto ns = parse_duration(text);
+    if (!ns) return std::move(ns).error().in(flag);
+    return std::optional<std::int64_t>(*ns);
+}
+
+Result<std::optional<std::int64_t>> time_flag(const char* flag, const std::string& text,
+                                              std::int64_t now_ns) {
+    if (text.empty()) return std::optional<std::int64_t>();
+    auto ns = parse_time(text, now_ns);
+    if (!ns) return std::move(ns).error().in(flag);
+    return std::optional<std::int64_t>(*ns);
+}
+
+Result<std::optional<std::chrono::milliseconds>> budget_flag(const std::string& text) {
+    const auto ns = duration_flag("--budget", text);
+    if (!ns) return ns.error();
+    if (!*ns) return std::optional<std::chrono::milliseconds>();
+    return std::optional<std::chrono::milliseconds>(**ns / 1'000'000);
+}
+
 void add_selection(CLI::App& command, Selection& selection) {
     constexpr const char* kGroup = "Which spans";
     const auto option = [&](const char* name, std::string& target, const char* type,
@@ -88,15 +100,13 @@ Result<store::Condition> condition_of_flags(const Selection& selection, std::int
     if (!selection.operation.empty()) filter.operation = selection.operation;
     filter.errors_only = selection.errors;
 
-    const auto time = [now_ns](const std::string& text) { return parse_time(text, now_ns); };
-    const auto duration = [](const std::string& text) { return parse_duration(text); };
-    auto shortest = optional_flag("--min", selection.duration_min, duration);
+    auto shortest = duration_flag("--min", selection.duration_min);
     if (!shortest) return std::move(shortest).error();
-    auto longest = optional_flag("--max", selection.duration_max, duration);
+    auto longest = duration_flag("--max", selection.duration_max);
     if (!longest) return std::move(longest).error();
-    auto since = optional_flag("--since", selection.since, time);
+    auto since = time_flag("--since", selection.since, now_ns);
     if (!since) return std::move(since).error();
-    auto until = optional_flag("--until", selection.until, time);
+    auto until = time_flag("--until", selection.until, now_ns);
     if (!until) return std::move(until).error();
     filter.duration_ns_min = *shortest;
     filter.duration_ns_max = *longest;

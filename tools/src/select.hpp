@@ -3,7 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +28,14 @@ struct Selection {
     std::string query;
     bool errors{false};
 };
+
+/// The value of a flag that may be absent. Errors: kInvalidArgument, naming the flag.
+[[nodiscard]] Result<std::optional<std::int64_t>> duration_flag(const char* flag,
+                                                                const std::string& text);
+[[nodiscard]] Result<std::optional<std::int64_t>> time_flag(const char* flag,
+                                                            const std::string& text,
+                                                            std::int64_t now_ns);
+[[nodiscard]] Result<std::optional<std::chrono::milliseconds>> budget_flag(const std::string& text);
 
 /// Adds --service, --operation, --min, --max, --since, --until, --attribute, --query, --error.
 void add_selection(CLI::App& command, Selection& selection);

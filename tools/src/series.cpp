@@ -100,24 +100,21 @@ std::string as_json(const SeriesAnswer& answer) {
 
 /// The range in whole steps: equal steps begin at equal times, whenever they are asked for.
 Result<query::TimeRange> range_of(const SeriesOptions& wanted, std::int64_t now_ns) {
-    auto since = parse_time(wanted.since, now_ns);
-    if (!since) return std::move(since).error().in("--since");
-    auto until =
-        wanted.until.empty() ? Result<std::int64_t>(now_ns) : parse_time(wanted.until, now_ns);
-    if (!until) return std::move(until).error().in("--until");
-    if (*until <= *since)
+    const auto since = time_flag("--since", wanted.since, now_ns);
+    if (!since) return since.error();
+    const auto until = time_flag("--until", wanted.until, now_ns);
+    if (!until) return until.error();
+    query::TimeRange range{since->value_or(now_ns), until->value_or(now_ns), 0};
+    if (range.until_ns <= range.from_ns)
         return Error{ErrorCode::kInvalidArgument, "--since must be before --until"};
-    query::TimeRange range{*since, *until, 0};
-    if (wanted.step.empty()) {
-        constexpr std::int64_t kSecond = 1'000'000'000;
-        const auto steps = static_cast<std::int64_t>(kStepsDefault);
-        range.step_ns = std::max((*until - *since) / steps / kSecond * kSecond, kSecond);
-    } else {
-        auto step = parse_duration(wanted.step);
-        if (!step) return std::move(step).error().in("--step");
-        if (*step <= 0) return Error{ErrorCode::kInvalidArgument, "--step must be more than 0"};
-        range.step_ns = *step;
-    }
+    const auto step = duration_flag("--step", wanted.step);
+    if (!step) return step.error();
+    if (*step && **step <= 0)
+        return Error{ErrorCode::kInvalidArgument, "--step must be more than 0"};
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const std::int64_t share =
+        (range.until_ns - range.from_ns) / static_cast<std::int64_t>(kStepsDefault);
+    range.step_ns = step->value_or(std::max(share / kSecond * kSecond, kSecond));
     range.from_ns -= range.from_ns % range.step_ns;
     return range;
 }
@@ -130,19 +127,15 @@ Result<int> show_series(const GlobalOptions& options, const SeriesOptions& wante
     if (!query) return std::move(query).error();
     auto range = range_of(wanted, now);
     if (!range) return std::move(range).error();
-    std::optional<std::chrono::milliseconds> budget;
-    if (!wanted.budget.empty()) {
-        auto ns = parse_duration(wanted.budget);
-        if (!ns) return std::move(ns).error().in("--budget");
-        budget = std::chrono::milliseconds(*ns / 1'000'000);
-    }
+    auto budget = budget_flag(wanted.budget);
+    if (!budget) return std::move(budget).error();
     auto reader = open_database(options);
     if (!reader) return std::move(reader).error();
     Result<SeriesAnswer> answer = SeriesAnswer{};
     {
         ProgressLine progress("series", options.quiet);
         answer = query::series_of(
-            **reader, *query, *range, budget,
+            **reader, *query, *range, *budget,
             [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total, "B"); });
     }
     if (!answer) return std::move(answer).error().in("series");

@@ -1,7 +1,6 @@
 // `spanring traces`: find traces, newest or slowest first, page by page.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 
 #include "commands.hpp"
@@ -144,11 +143,9 @@ Result<query::SearchOptions> search_options(const TracesOptions& wanted) {
     query::SearchOptions search = wanted.search;
     if (wanted.slowest) search.order = query::SearchOptions::Order::kSlowest;
     if (!wanted.cursor.empty()) search.cursor = wanted.cursor;
-    if (!wanted.budget.empty()) {
-        auto ns = parse_duration(wanted.budget);
-        if (!ns) return std::move(ns).error().in("--budget");
-        search.budget = std::chrono::milliseconds(*ns / 1'000'000);
-    }
+    auto budget = budget_flag(wanted.budget);
+    if (!budget) return std::move(budget).error();
+    search.budget = *budget;
     return search;
 }
 
