@@ -1,8 +1,8 @@
 #include "spanring/analysis/flame.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <memory>
 
 #include "spanring/analysis/span_tree.hpp"
@@ -45,16 +45,12 @@ std::string colour_of(const std::string& frame) {
     std::uint32_t hash = 2166136261u;  // FNV-1a
     for (const char c : frame.substr(0, frame.find(':')))
         hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "hsl(%u,%u%%,%u%%)", hash % 60u,
-                  70u + (hash >> 8) % 25u, 58u + (hash >> 16) % 14u);
-    return text.data();
+    return fmt::format("hsl({},{}%,{}%)", hash % 60u, 70u + (hash >> 8) % 25u,
+                       58u + (hash >> 16) % 14u);
 }
 
 std::string number(double value) {
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "%.1f", value);
-    return text.data();
+    return fmt::format("{:.1f}", value);
 }
 
 struct Node {

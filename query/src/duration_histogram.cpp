@@ -21,13 +21,9 @@ std::int64_t DurationHistogram::percentile(double fraction) const noexcept {
     for (std::size_t at = 0; at < counts_.size(); ++at) {
         seen += counts_[at];
         if (seen < rank) continue;
-        const std::uint64_t octave = at / kSub;
-        const std::uint64_t sub = at % kSub;
-        if (octave == 0) return static_cast<std::int64_t>(sub);
-        // The middle of the bucket, never above what was seen.
-        const std::uint64_t low = (kSub | sub) << (octave - 1);
-        const std::uint64_t half = (std::uint64_t{1} << (octave - 1)) / 2;
-        return std::min(max_, static_cast<std::int64_t>(low + half));
+        // The middle of the bin, never above what was seen.
+        const std::uint64_t middle = Bins::first_of(at) + Bins::width_of(at) / 2;
+        return std::min(max_, static_cast<std::int64_t>(middle));
     }
     return max_;
 }

@@ -1,8 +1,11 @@
 #include "columns.hpp"
 
-#include <algorithm>
 #include <array>
+#include <memory>
+#include <new>
 #include <set>
+
+#include "sqlite_api.hpp"
 
 namespace spanring::sql {
 namespace {
@@ -45,17 +48,18 @@ constexpr std::array<ColumnInfo, kModelColumns> kModel = {{
     {"scope_name_id", "INTEGER", "a number for each scope's name"},
 }};
 
-std::string lower_case(std::string text) {
-    std::ranges::transform(text, text.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return text;
-}
+/// As SQL tells names apart.
+struct NameLess {
+    bool operator()(const std::string& a, const std::string& b) const {
+        return sqlite3_stricmp(a.c_str(), b.c_str()) < 0;
+    }
+};
 
 std::string quoted(const std::string& name) {
-    std::string out = "\"";
-    for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
-    return out + "\"";
+    const std::unique_ptr<char, void (*)(void*)> text(sqlite3_mprintf("\"%w\"", name.c_str()),
+                                                      sqlite3_free);
+    if (!text) throw std::bad_alloc();
+    return text.get();
 }
 
 }  // namespace
@@ -65,13 +69,13 @@ const ColumnInfo& info_of(Column column) noexcept {
 }
 
 Columns::Columns(const std::vector<std::string>& keys) {
-    std::set<std::string> taken;
+    std::set<std::string, NameLess> taken;
     for (const ColumnInfo& column : kModel) taken.insert(column.name);
     for (const std::string& key : keys) {
         if (keys_.size() == kAttributesMax) break;
         // A name ends at its first zero byte.
         if (key.empty() || key.find('\0') != std::string::npos) continue;
-        if (taken.insert(lower_case(key)).second) keys_.push_back(key);
+        if (taken.insert(key).second) keys_.push_back(key);
     }
 }
 

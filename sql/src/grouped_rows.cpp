@@ -70,19 +70,20 @@ GroupedRows::GroupedRows(Source& source, store::Condition condition, std::vector
         columns_.push_back(column);
         descending_.push_back(false);
     }
+    // Of the parts that no column shows: see key_of.
+    descending_.resize(columns_.size() + 2, false);
 }
 
 bool GroupedRows::is_less(const Key& a, const Key& b) const {
     for (std::size_t i = 0; i < a.size(); ++i) {
-        const Part& x = descending_.size() > i && descending_[i] ? b[i] : a[i];
-        const Part& y = descending_.size() > i && descending_[i] ? a[i] : b[i];
+        const Part& x = descending_[i] ? b[i] : a[i];
+        const Part& y = descending_[i] ? a[i] : b[i];
         if (x.is_null != y.is_null) return x.is_null;  // NULL is the least
         if (x.is_null || x.value == y.value) continue;
         if (!x.is_text) return x.value < y.value;
         return source_.texts.text(static_cast<std::uint32_t>(x.value)) <
                source_.texts.text(static_cast<std::uint32_t>(y.value));
     }
-    // What is not a column: whether there are times.
     return false;
 }
 

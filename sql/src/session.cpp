@@ -143,7 +143,6 @@ public:
 private:
     /// What was committed since, and columns for keys that came with it.
     Result<void> take_in_news() {
-        if (auto read = source_->reader->refresh(); !read) return read;
         auto keys = source_->reader->attribute_keys();
         if (!keys) return std::move(keys).error();
         if (*keys == keys_) return {};

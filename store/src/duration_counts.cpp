@@ -1,34 +1,23 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
+#include "spanring/base/log_bins.hpp"
 #include "spanring/store/digest.hpp"
 #include "wire.hpp"
 
 namespace spanring::store {
 namespace {
 
-constexpr unsigned kSubBits = 3;
-constexpr std::uint64_t kSub = 1u << kSubBits;
-
-std::uint16_t bin_of(std::uint64_t ns) noexcept {
-    if (ns < kSub) return static_cast<std::uint16_t>(ns);
-    const auto octave = static_cast<unsigned>(std::bit_width(ns)) - kSubBits;
-    return static_cast<std::uint16_t>(octave * kSub + ((ns >> (octave - 1)) & (kSub - 1)));
-}
+using Bins = LogBins<3>;
+constexpr std::uint64_t kBins = 64 * Bins::kSub;
 
 /// The largest duration of a bin.
-std::int64_t end_of(std::uint16_t bin) noexcept {
-    const unsigned octave = bin / kSub;
-    if (octave == 0) return bin;
-    const std::uint64_t low = (kSub | (bin & (kSub - 1))) << (octave - 1);
-    const std::uint64_t end = low + (std::uint64_t{1} << (octave - 1)) - 1;
+std::int64_t end_of(std::size_t bin) noexcept {
+    const std::uint64_t end = Bins::first_of(bin) + Bins::width_of(bin) - 1;
     return static_cast<std::int64_t>(
         std::min<std::uint64_t>(end, std::numeric_limits<std::int64_t>::max()));
 }
-
-constexpr std::uint16_t kBins = 64 * kSub;
 
 std::uint64_t add_up(std::uint64_t a, std::uint64_t b) noexcept {
     return a > std::numeric_limits<std::uint64_t>::max() - b
@@ -53,7 +42,7 @@ void DurationCounts::add_to_bin(std::uint16_t bin, std::uint64_t times) {
 
 void DurationCounts::add(std::int64_t ns, std::uint64_t times) {
     const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 0));
-    add_to_bin(bin_of(value), times);
+    add_to_bin(static_cast<std::uint16_t>(Bins::bin_of(value)), times);
     sum_ns_ = add_up(sum_ns_, value * times);
 }
 
@@ -71,9 +60,8 @@ std::int64_t DurationCounts::percentile(double fraction) const noexcept {
         seen += bins_[i];
         if (seen < rank) continue;
         // The middle of the bin.
-        const auto bin = static_cast<std::uint16_t>(first_ + i);
-        const std::int64_t low = bin == 0 ? 0 : end_of(static_cast<std::uint16_t>(bin - 1)) + 1;
-        return low + (end_of(bin) - low) / 2;
+        const auto low = static_cast<std::int64_t>(Bins::first_of(first_ + i));
+        return low + (end_of(first_ + i) - low) / 2;
     }
     return 0;
 }
@@ -81,8 +69,7 @@ std::int64_t DurationCounts::percentile(double fraction) const noexcept {
 std::vector<std::pair<std::int64_t, std::uint64_t>> DurationCounts::buckets() const {
     std::vector<std::pair<std::int64_t, std::uint64_t>> all;
     for (std::size_t i = 0; i < bins_.size(); ++i)
-        if (bins_[i] != 0)
-            all.emplace_back(end_of(static_cast<std::uint16_t>(first_ + i)), bins_[i]);
+        if (bins_[i] != 0) all.emplace_back(end_of(first_ + i), bins_[i]);
     return all;
 }
 

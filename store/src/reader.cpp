@@ -174,7 +174,8 @@ namespace {
 /// not to go on stops alone: the others may be at newer parts of the log.
 class TogetherOptions {
 public:
-    explicit TogetherOptions(const VisitOptions& options) : options_(options) {}
+    TogetherOptions(const VisitOptions& options, std::uint64_t bytes_total)
+        : options_(options), total_(bytes_total) {}
 
     VisitOptions of_thread() {
         VisitOptions mine;
@@ -185,12 +186,11 @@ public:
         };
         if (options_.progress)
             mine.progress = [this, before = std::uint64_t{0}](std::uint64_t done,
-                                                              std::uint64_t total) mutable {
+                                                              std::uint64_t) mutable {
                 const std::lock_guard guard(mutex_);
-                if (before == 0) total_ += total;
                 done_ += done - before;
                 before = done;
-                options_.progress(done_, std::max(done_, total_));
+                options_.progress(done_, total_);
             };
         return mine;
     }
@@ -204,7 +204,7 @@ private:
     std::mutex mutex_;
     bool stopped_{false};
     std::uint64_t done_{0};
-    std::uint64_t total_{0};
+    const std::uint64_t total_;
 };
 
 }  // namespace
@@ -217,7 +217,9 @@ Result<void> ReaderImpl::visit_batches_together(const Condition& condition,
     const auto pieces = pieces_for(bounds_of(condition), options.order);
     const std::size_t threads =
         std::clamp(pieces.size() / kPiecesMin, std::size_t{1}, visitors.size());
-    TogetherOptions together(options);
+    std::uint64_t bytes_total = 0;
+    for (const Piece& piece : pieces) bytes_total += piece.bytes;
+    TogetherOptions together(options, bytes_total);
     std::vector<std::unique_ptr<BatchCursor>> cursors;
     for (std::size_t t = 0; t < threads; ++t) {
         auto matcher = Matcher::make(condition);

@@ -3,10 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "spanring/base/log_bins.hpp"
 
 namespace spanring::query {
 
@@ -22,9 +23,8 @@ public:
     [[nodiscard]] std::int64_t percentile(double fraction) const noexcept;
 
 private:
-    static constexpr unsigned kSubBits = 7;
-    static constexpr std::uint64_t kSub = std::uint64_t{1} << kSubBits;
-    // By octave, then by what follows the top bit; as far as there were any: at most 58 KiB.
+    using Bins = LogBins<7>;
+    // By bin, as far as there were any: at most 58 KiB.
     std::vector<std::uint64_t> counts_;
     std::uint64_t count_{0};
     std::int64_t max_{0};
@@ -32,13 +32,9 @@ private:
 
 inline void DurationHistogram::add(std::int64_t ns, std::uint64_t times) {
     const auto value = static_cast<std::uint64_t>(ns < 0 ? 0 : ns);
-    const auto bits = static_cast<unsigned>(std::bit_width(value));
-    // Octave 0 holds 0..127 one by one; octave k the values of 7 + k bits, their top bit implied.
-    const unsigned octave = bits <= kSubBits ? 0 : bits - kSubBits;
-    const std::uint64_t sub = octave == 0 ? value : (value >> (octave - 1)) & (kSub - 1);
-    const std::size_t at = octave * kSub + sub;
+    const std::size_t at = Bins::bin_of(value);
     if (at >= counts_.size()) [[unlikely]]
-        counts_.resize((octave + 1) * kSub);
+        counts_.resize((at / Bins::kSub + 1) * Bins::kSub);
     counts_[at] += times;
     count_ += times;
     max_ = std::max(max_, static_cast<std::int64_t>(value));

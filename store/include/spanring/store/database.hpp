@@ -334,7 +334,8 @@ public:
     [[nodiscard]] virtual std::vector<std::vector<codec::Span>> collect(
         const std::vector<TraceId>& ids) = 0;
     [[nodiscard]] virtual Result<std::vector<std::string>> services() = 0;
-    /// Of spans, their events and links, and resources; ascending.
+    /// Of spans, their events and links, and resources; ascending. Refreshes, as the other
+    /// questions to the catalogue do.
     [[nodiscard]] virtual Result<std::vector<std::string>> attribute_keys() = 0;
     [[nodiscard]] virtual Result<std::vector<OperationSummary>> operations(
         const std::optional<std::string>& service) = 0;
